@@ -1,0 +1,1 @@
+//! The annals store on one machine: a segmented, group-committed log.

@@ -1,0 +1,1 @@
+//! The annals store in memory, for tests.

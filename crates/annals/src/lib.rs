@@ -1,0 +1,1 @@
+//! Event-sourced entities whose journal never loses or overwrites an acknowledged event.

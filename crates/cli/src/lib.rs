@@ -1,0 +1,1 @@
+//! The program annals: look into and run an annals store.

@@ -1,0 +1,1 @@
+//! The conformance kit that every annals store must pass.

@@ -1,0 +1,1 @@
+//! The entity runtime of annals: behaviour, effects, pure state machine, shard workers.

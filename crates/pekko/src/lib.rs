@@ -1,0 +1,1 @@
+//! Apache Pekko's persistence serializers as pure functions over bytes.

@@ -1,0 +1,1 @@
+//! Live and finite streams over the read journals of annals.
