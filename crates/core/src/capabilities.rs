@@ -1,6 +1,8 @@
 //! What a store can do and how much it takes, as data: callers ask before they act, the conformance
 //! kit chooses its cases by it, and the documentation quotes it.
 
+use crate::{Append, Error, NewEvent, Payload, PersistenceId, Result, Snapshot};
+
 /// Limits and abilities of a store. An ability that is `false` answers `Unsupported` when used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
@@ -34,4 +36,85 @@ pub struct Capabilities {
     pub text_bytes_max: usize,
     /// J9: the most bytes that one replay or page holds in memory at a time.
     pub replay_bytes_max: usize,
+}
+
+impl Capabilities {
+    /// Checks `id` against the limits.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the limit.
+    pub fn check_id(&self, id: &PersistenceId) -> Result<()> {
+        within("a persistence id", id.as_str().len(), self.id_bytes_max)
+    }
+
+    /// Checks `append` against the limits (J7). Every store does it before it writes anything.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the entity and the limit.
+    pub fn check_append(&self, append: &Append) -> Result<()> {
+        self.check_append_parts(append).map_err(|error| {
+            error.context(format!("the append to {} after {}", append.id(), append.after()))
+        })
+    }
+
+    fn check_append_parts(&self, append: &Append) -> Result<()> {
+        self.check_id(append.id())?;
+        self.check_text("the writer id", append.writer().as_str())?;
+        let events = append.events();
+        if events.len() > self.events_per_append_max {
+            let (count, max) = (events.len(), self.events_per_append_max);
+            return Err(Error::invalid(format!("{count} events are more than {max}")));
+        }
+        for event in events {
+            self.check_payload(&event.payload)?;
+            self.check_text("an event manifest", &event.event_manifest)?;
+            if let Some(metadata) = &event.metadata {
+                self.check_payload(metadata)?;
+            }
+            if event.tags.len() > self.tags_per_event_max {
+                let (count, max) = (event.tags.len(), self.tags_per_event_max);
+                return Err(Error::invalid(format!(
+                    "{count} tags of an event are more than {max}"
+                )));
+            }
+            event.tags.iter().try_for_each(|tag| self.check_text("a tag", tag.as_str()))?;
+        }
+        let bytes = events.iter().map(NewEvent::size_bytes).fold(0, usize::saturating_add);
+        within("its events together", bytes, self.append_bytes_max)
+    }
+
+    /// Checks `snapshot` against the limits. Every store does it before it writes anything.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the entity and the limit.
+    pub fn check_snapshot(&self, snapshot: &Snapshot) -> Result<()> {
+        self.check_snapshot_parts(snapshot).map_err(|error| {
+            let (id, seq_nr) = (&snapshot.persistence_id, snapshot.seq_nr);
+            error.context(format!("the snapshot of {id} at {seq_nr}"))
+        })
+    }
+
+    fn check_snapshot_parts(&self, snapshot: &Snapshot) -> Result<()> {
+        self.check_id(&snapshot.persistence_id)?;
+        self.check_payload(&snapshot.payload)?;
+        if let Some(metadata) = &snapshot.metadata {
+            self.check_payload(metadata)?;
+        }
+        within("its payload", snapshot.payload.bytes.len(), self.snapshot_bytes_max)
+    }
+
+    fn check_payload(&self, payload: &Payload) -> Result<()> {
+        self.check_text("a manifest", &payload.manifest)
+    }
+
+    fn check_text(&self, what: &str, text: &str) -> Result<()> {
+        within(what, text.len(), self.text_bytes_max)
+    }
+}
+
+fn within(what: &str, bytes: usize, bytes_max: usize) -> Result<()> {
+    if bytes > bytes_max {
+        return Err(Error::invalid(format!("{what}: {bytes} bytes are more than {bytes_max}")));
+    }
+    Ok(())
 }

@@ -45,6 +45,11 @@ impl NewEvent {
         self.metadata = Some(metadata);
         self
     }
+
+    /// What it counts against a store's limits: payload, manifests, tags and metadata.
+    pub fn size_bytes(&self) -> usize {
+        size_bytes(&self.payload, &self.event_manifest, &self.tags, self.metadata.as_ref())
+    }
 }
 
 /// An event as it is stored.
@@ -64,4 +69,25 @@ pub struct StoredEvent {
     pub tags: Tags,
     /// What else is known about it.
     pub metadata: Option<Payload>,
+}
+
+impl StoredEvent {
+    /// What it counts against a store's limits: payload, manifests, tags and metadata.
+    pub fn size_bytes(&self) -> usize {
+        size_bytes(&self.payload, &self.event_manifest, &self.tags, self.metadata.as_ref())
+    }
+}
+
+fn size_bytes(
+    payload: &Payload,
+    event_manifest: &str,
+    tags: &Tags,
+    metadata: Option<&Payload>,
+) -> usize {
+    let metadata = metadata.map_or(0, Payload::size_bytes);
+    tags.iter()
+        .map(|tag| tag.as_str().len())
+        .fold(payload.size_bytes(), usize::saturating_add)
+        .saturating_add(event_manifest.len())
+        .saturating_add(metadata)
 }

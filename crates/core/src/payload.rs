@@ -58,4 +58,9 @@ impl Payload {
     ) -> Self {
         Self { serializer, manifest: manifest.into(), bytes: bytes.into() }
     }
+
+    /// What it counts against a store's limits: its manifest and its bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.manifest.len().saturating_add(self.bytes.len())
+    }
 }
