@@ -1,0 +1,11 @@
+//! The serializers against published vectors and against damaged bytes.
+#![allow(clippy::unwrap_used, clippy::as_conversions)]
+
+mod damage;
+mod typed;
+mod values;
+
+/// The bytes that hexadecimal `text` writes.
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len() / 2).map(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
