@@ -1,0 +1,103 @@
+//! Opening a store by URL, and what can be built on it.
+
+use std::ops::Deref;
+
+use annals_core::{Error, Result};
+use annals_memory::MemoryStore;
+
+use crate::url::StoreUrl;
+
+/// A store: the four contracts ([`annals_core::Store`]), with what is built on them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    contracts: annals_core::Store,
+}
+
+impl Store {
+    /// The contracts alone.
+    pub fn into_contracts(self) -> annals_core::Store {
+        self.contracts
+    }
+}
+
+impl From<annals_core::Store> for Store {
+    /// A store of any implementation, also one that [`open`] does not know.
+    fn from(contracts: annals_core::Store) -> Self {
+        Self { contracts }
+    }
+}
+
+impl Deref for Store {
+    type Target = annals_core::Store;
+
+    fn deref(&self) -> &Self::Target {
+        &self.contracts
+    }
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// Opens the store at `url` for reading and writing, and creates it if nothing is there yet.
+///
+/// # Errors
+/// `Invalid` for a malformed URL or an unknown setting, `Unsupported` for a store that this build does
+/// not have; otherwise what the store answers (an embedded one: `Unavailable` while another process
+/// has it open, `Corrupt` if it is damaged).
+pub async fn open(url: &str) -> Result<Store> {
+    open_as(url, Access::ReadWrite).await
+}
+
+/// Opens the store at `url` for reading only, also beside a process that writes to it. Every write
+/// answers `Unsupported`.
+///
+/// # Errors
+/// As [`open`]; `Invalid` if nothing is there.
+pub async fn open_read_only(url: &str) -> Result<Store> {
+    open_as(url, Access::ReadOnly).await
+}
+
+async fn open_as(url: &str, access: Access) -> Result<Store> {
+    let url = StoreUrl::parse(url)?;
+    let contracts = match url.scheme {
+        "memory" => memory(&url, access),
+        "embedded" => embedded(&url, access).await,
+        scheme @ ("dynamodb" | "cassandra") => Err(Error::unsupported(format!(
+            "{scheme}: stores need the feature `{scheme}` of annals, which this version does not have"
+        ))),
+        scheme => Err(Error::invalid(format!(
+            "{scheme}: is no kind of store: expected memory: or embedded:PATH"
+        ))),
+    }?;
+    Ok(Store::from(contracts))
+}
+
+fn memory(url: &StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
+    url.finish()?;
+    if !url.place.is_empty() {
+        let message = format!("memory: stores have no place, but the URL names {:?}", url.place);
+        return Err(Error::invalid(message));
+    }
+    match access {
+        Access::ReadWrite => Ok(MemoryStore::new().store()),
+        Access::ReadOnly => Err(Error::unsupported(
+            "a memory: store begins empty and nobody else can write to it, so there is nothing to \
+             open read-only",
+        )),
+    }
+}
+
+async fn embedded(url: &StoreUrl<'_>, _access: Access) -> Result<annals_core::Store> {
+    url.finish()?;
+    if url.place.is_empty() {
+        return Err(Error::invalid("embedded: names no directory: expected embedded:PATH"));
+    }
+    Err(Error::unsupported(format!(
+        "embedded:{} cannot be opened: this build does not have the embedded store",
+        url.place
+    )))
+}
