@@ -1,4 +1,5 @@
-//! The facade as its users see it.
+//! The facade and the main example as their users see them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod flights;
 mod open;

@@ -1,0 +1,141 @@
+//! The board of carriers: read from the tag streams, and counted straight from the file.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+use annals::query::Query;
+use annals::{PersistenceId, Serializer, Store, Tag};
+use annals_pekko::JacksonJson;
+use futures_util::TryStreamExt;
+use serde::Serialize;
+
+use super::Failure;
+use super::aircraft::{Aircraft, Event};
+use super::row::Row;
+
+/// The figures of one carrier, as `--json` prints them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Line {
+    pub(crate) carrier: String,
+    pub(crate) flights: u64,
+    pub(crate) cancelled: u64,
+    /// Over the flights whose time in the air is known.
+    pub(crate) miles: u64,
+    /// Over the flights whose time in the air is known.
+    pub(crate) arrival_delay_minutes: i64,
+}
+
+/// The figures of each carrier.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Board {
+    lines: BTreeMap<String, Line>,
+}
+
+impl Board {
+    /// Counts the rows of a file, without a look at any event.
+    pub(crate) fn of_rows(rows: &[Row]) -> Self {
+        let mut board = Self::default();
+        for row in rows {
+            let line = board.line(&row.key.carrier);
+            line.flights += 1;
+            line.cancelled += u64::from(!row.departed);
+            if row.air_minutes.is_some() {
+                line.miles += u64::from(row.miles);
+                line.arrival_delay_minutes += i64::from(row.arrival_delay_minutes.unwrap_or(0));
+            }
+        }
+        board
+    }
+
+    /// Counts an event.
+    pub(crate) fn add(&mut self, event: &Event) {
+        let line = self.line(&event.flight().carrier);
+        match event {
+            Event::Departed { .. } => line.flights += 1,
+            Event::Cancelled { .. } => {
+                line.flights += 1;
+                line.cancelled += 1;
+            }
+            Event::Arrived { miles, delay_minutes, .. } => {
+                line.miles += u64::from(*miles);
+                line.arrival_delay_minutes += i64::from(delay_minutes.unwrap_or(0));
+            }
+            Event::Diverted { .. } => {}
+        }
+    }
+
+    fn line(&mut self, carrier: &str) -> &mut Line {
+        self.lines.entry(carrier.to_owned()).or_insert_with(|| Line {
+            carrier: carrier.to_owned(),
+            flights: 0,
+            cancelled: 0,
+            miles: 0,
+            arrival_delay_minutes: 0,
+        })
+    }
+
+    /// The carriers, the one with the most flights first.
+    pub(crate) fn lines(&self) -> Vec<&Line> {
+        let mut lines: Vec<&Line> = self.lines.values().collect();
+        lines.sort_by_key(|line| Reverse(line.flights));
+        lines
+    }
+
+    /// The sum over all carriers.
+    pub(crate) fn total(&self) -> Line {
+        let mut total = Self::default();
+        for line in self.lines.values() {
+            let sum = total.line("all");
+            sum.flights += line.flights;
+            sum.cancelled += line.cancelled;
+            sum.miles += line.miles;
+            sum.arrival_delay_minutes += line.arrival_delay_minutes;
+        }
+        total.line("all").clone()
+    }
+
+    /// Where this board, read from the streams, is not the one counted from the file.
+    pub(crate) fn differences(&self, file: &Self) -> Vec<String> {
+        let carriers = self.lines.keys().chain(file.lines.keys());
+        let carriers: BTreeSet<&String> = carriers.collect();
+        let differs = |carrier: &&String| self.lines.get(*carrier) != file.lines.get(*carrier);
+        let shown = |line: Option<&Line>| line.map_or("nothing".to_owned(), Line::to_json);
+        carriers
+            .into_iter()
+            .filter(differs)
+            .map(|carrier| {
+                let streams = shown(self.lines.get(carrier));
+                let file = shown(file.lines.get(carrier));
+                format!("{carrier}: the streams say {streams}, the file {file}")
+            })
+            .collect()
+    }
+}
+
+impl Line {
+    /// The line as JSON, its fields in the order of their declaration.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("text and integers have a form in JSON")
+    }
+}
+
+/// Reads what the tag streams of `carriers` hold now, and gives each event and its aircraft to `take`.
+pub(crate) async fn read_carriers(
+    store: &Store,
+    carriers: &BTreeSet<&str>,
+    mut take: impl FnMut(PersistenceId, Event),
+) -> Result<(), Failure> {
+    let json = JacksonJson::<Event>::new(Event::MANIFEST);
+    let query = Query::new(store.read_journal.clone());
+    for carrier in carriers {
+        let mut stream = query.current_events_by_tag(Tag::new(*carrier)?, None);
+        while let Some(envelope) = stream.try_next().await? {
+            // A tag is anybody's: events of other entities are none of ours.
+            if envelope.persistence_id.entity_type() == Aircraft::TYPE {
+                let event = json.deserialize(&envelope.event.payload)?;
+                take(envelope.persistence_id, event);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! The example `flights`, run as a program: its board is the file's, whatever the file holds.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// Rows per carrier, counted from the example's file with another program.
+const FLIGHTS: [(&str, u64); 16] = [
+    ("UA", 4637),
+    ("B6", 4427),
+    ("EV", 4171),
+    ("DL", 3690),
+    ("AA", 2794),
+    ("MQ", 2271),
+    ("US", 1602),
+    ("9E", 1573),
+    ("WN", 996),
+    ("FL", 328),
+    ("VX", 316),
+    ("AS", 62),
+    ("F9", 59),
+    ("YV", 46),
+    ("HA", 31),
+    ("OO", 1),
+];
+
+const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
+                      arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,\
+                      time_hour";
+
+/// `cargo test` builds the examples beside the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples").join("flights");
+    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "the example is not built: cargo build -p annals --examples");
+    program
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", stderr(output));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn run_on(folder: &Path, rows: &[&str], arguments: &[&str]) -> Output {
+    let file = folder.join("flights.csv");
+    fs::write(&file, format!("{HEADER}\n{}\n", rows.join("\n"))).unwrap();
+    run(&[&["--store", "memory:", "--data", file.to_str().unwrap()], arguments].concat())
+}
+
+#[test]
+fn the_board_has_the_figures_of_the_file() {
+    let output = run(&["--store", "memory:", "--json"]);
+
+    let board: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let flights: Vec<(&str, u64)> = board
+        .iter()
+        .map(|line| (line["carrier"].as_str().unwrap(), line["flights"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(flights, FLIGHTS);
+    let sum = |field: &str| board.iter().map(|line| line[field].as_i64().unwrap()).sum::<i64>();
+    assert_eq!(sum("flights"), 27_004);
+    assert_eq!(sum("cancelled"), 521);
+    assert_eq!(sum("miles"), 26_755_517);
+    assert_eq!(sum("arrival_delay_minutes"), 161_819);
+    let text = stderr(&output);
+    assert!(text.contains("27,004 flights of 3,148 aircraft; 155 without a tail number"), "{text}");
+    assert!(text.contains("recorded  27,004 flights (53,472 events)"), "{text}");
+}
+
+#[test]
+fn a_line_of_the_board_has_its_fields_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = [
+        "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z",
+        "2013,1,1,NA,515,NA,NA,819,NA,UA,7,NA,EWR,IAH,NA,1400,5,15,2013-01-01T10:00:00Z",
+    ];
+
+    let output = run_on(folder.path(), &rows, &["--json"]);
+
+    let expected =
+        r#"{"carrier":"UA","flights":2,"cancelled":1,"miles":1400,"arrival_delay_minutes":11}"#;
+    assert_eq!(stdout(&output), format!("{expected}\n"));
+}
+
+#[test]
+fn rows_that_are_malformed_or_doubled_are_rejected_with_line_and_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let good =
+        "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
+    let rows = [
+        good.to_owned(),
+        good.replace("N14228", "N99999"),
+        good.replace(",1400,", ",far,"),
+        good.replace(",517,", ",2575,"),
+        good.replace("T10:00:00Z", " 10:00"),
+        good.replace(",UA,", ",,"),
+        "2013,1,1".to_owned(),
+        good.replace("1545", "1546"),
+    ];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+
+    let text = stdout(&run_on(folder.path(), &rows, &[]));
+
+    for reason in [
+        "line 3: flight UA 1545 of 2013-01-01T10:00:00Z stands in line 2 already",
+        "line 4: distance is \"far\", which is no number of its range",
+        "line 5: dep_time is 2575, which is no time of day (HHMM)",
+        "line 6: time_hour is \"2013-01-01 10:00\", where 2013-01-01T10:00:00Z was expected",
+        "line 7: carrier is empty",
+        "line 8: 3 fields where the header names 19",
+        "recorded  2 flights",
+    ] {
+        assert!(text.contains(reason), "{reason:?} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_file_without_flights_fails_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("flights.csv");
+    let data = file.to_str().unwrap();
+    for (content, reason) in [
+        ("carrier,flight\nUA,1\n", "the header names no column time_hour"),
+        (HEADER, "holds no flight that can be recorded"),
+        ("\u{1f}\u{8b}", "the header names no column"),
+    ] {
+        fs::write(&file, content).unwrap();
+        let output = run(&["--store", "memory:", "--data", data]);
+        assert!(!output.status.success());
+        assert!(stderr(&output).contains(reason), "{}", stderr(&output));
+    }
+    fs::write(&file, [0x1f, 0x8b, 0x08]).unwrap();
+    let output = run(&["--store", "memory:", "--data", data]);
+    assert!(stderr(&output).contains("is no whole gzip file"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_fails_and_names_it() {
+    let output = run(&["--store", "dynamodb:"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("dynamodb"), "{}", stderr(&output));
+}
