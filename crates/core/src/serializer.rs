@@ -1,7 +1,7 @@
 //! From a Rust value to a payload and back, chosen by serializer id and manifest.
 
 use std::collections::HashMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use crate::{Error, Payload, Result, SerializerId};
@@ -40,7 +40,6 @@ pub trait Codec<T>: Debug + Send + Sync + 'static {
 }
 
 /// The serializers of one type: one that writes, and those that read, by (id, manifest).
-#[derive(Debug)]
 pub struct Registry<T> {
     writer: Arc<dyn Serializer<T>>,
     by_id: HashMap<SerializerId, Arc<dyn Serializer<T>>>,
@@ -73,7 +72,7 @@ impl<T: 'static> Registry<T> {
     }
 }
 
-impl<T: Debug + 'static> Codec<T> for Registry<T> {
+impl<T: 'static> Codec<T> for Registry<T> {
     fn encode(&self, value: &T) -> Result<Payload> {
         self.writer.serialize(value)
     }
@@ -90,5 +89,16 @@ impl<T: Debug + 'static> Codec<T> for Registry<T> {
                 payload.serializer, payload.manifest
             ))),
         }
+    }
+}
+
+/// Not derived: a derived one would ask `T` to be `Debug`, which no value of `T` here needs.
+impl<T> Debug for Registry<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry")
+            .field("writer", &self.writer)
+            .field("by_id", &self.by_id)
+            .field("by_manifest", &self.by_manifest)
+            .finish()
     }
 }
