@@ -1,0 +1,88 @@
+//! What an application writes: an entity's state, how it decides and how it changes.
+
+use annals_core::{PersistenceId, SeqNr, Tags, Timestamp};
+
+use crate::Effect;
+
+/// An event-sourced entity. The value is its state; commands are handled by plain synchronous
+/// functions, so they are easy to test.
+///
+/// * [`handle`](Self::handle) decides. It must not change anything outside of its result: it may be
+///   called again for the same command (after a conflict, on the newer state), and everything that
+///   it returns happens at most once, after its events are stored.
+/// * [`apply`](Self::apply) changes the state. It is called for new events and in each recovery, so
+///   it depends on nothing but the state and the event.
+///
+/// Both run on a worker that is shared with other entities: they must not block. If one panics, the
+/// caller gets `Internal`, nothing of that command is written, and the entity is recovered anew.
+pub trait EventSourced: Default + Send + 'static {
+    /// The part of the persistence id before the separator.
+    const ENTITY_TYPE: &'static str;
+
+    /// What the entity is asked for. It is cloned before it is handled, since a conflict makes it be
+    /// handled again; a [`Reply`](crate::Reply) in it is cheap to clone.
+    type Command: Clone + Send + 'static;
+
+    /// What happened to the entity.
+    type Event: Send + 'static;
+
+    /// The state before the first event.
+    fn empty(entity_id: &str) -> Self {
+        let _ = entity_id;
+        Self::default()
+    }
+
+    /// Decides what `command` leads to.
+    fn handle(&self, command: Self::Command, cx: &Context<'_>) -> Effect<Self>;
+
+    /// Changes the state by `event`.
+    fn apply(&mut self, event: &Self::Event);
+
+    /// The labels by which `event` is read across entities; `self` is the state after the event.
+    fn tags(&self, event: &Self::Event) -> Tags {
+        let _ = event;
+        Tags::NONE
+    }
+
+    /// Whether a snapshot is due after `event`, besides those that the builder asks for; `self` is
+    /// the state after the event. It is taken once the event's append is stored.
+    fn snapshot_when(&self, event: &Self::Event, seq_nr: SeqNr) -> bool {
+        let _ = (event, seq_nr);
+        false
+    }
+}
+
+/// What a command handler knows besides the state.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    id: &'a PersistenceId,
+    seq_nr: SeqNr,
+    now: Timestamp,
+}
+
+impl<'a> Context<'a> {
+    /// The context of entity `id` after event `seq_nr`, at `now`: for tests of a handler.
+    pub fn new(id: &'a PersistenceId, seq_nr: SeqNr, now: Timestamp) -> Self {
+        Self { id, seq_nr, now }
+    }
+
+    /// The entity's persistence id.
+    pub fn id(&self) -> &'a PersistenceId {
+        self.id
+    }
+
+    /// The entity's id within its type.
+    pub fn entity_id(&self) -> &'a str {
+        self.id.entity_id()
+    }
+
+    /// The number of the last event that the state includes.
+    pub fn seq_nr(&self) -> SeqNr {
+        self.seq_nr
+    }
+
+    /// When the command is handled; the timestamp of the events that it leads to.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+}

@@ -1,0 +1,270 @@
+//! Commands that are handled together and go out as one append.
+//!
+//! The state is changed while the batch is collected, since each command must see the events of those
+//! before it, and so that an event which the behaviour cannot apply is never written. There is one
+//! state, not a second copy: when the append fails, the state is discarded and recovered anew.
+//!
+//! A batch ends with a command that wants the state itself once its events are stored (`then_run`),
+//! that stops the entity, or that panicked; and before one that would not fit.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use annals_core::{Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
+
+use super::envelope::Envelope;
+use super::{Config, Live, panics};
+use crate::effect::{Effect, Few, Step};
+use crate::{Context, EventSourced};
+
+/// What was decided and is not stored yet.
+pub(crate) struct Batch<B: EventSourced> {
+    pub(super) events: Vec<NewEvent>,
+    pub(super) pending: Vec<Pending<B>>,
+    bytes: usize,
+    event_count: u64,
+    /// A snapshot is due by the behaviour's own predicate.
+    pub(super) snapshot_due: bool,
+    pub(super) end: End,
+}
+
+/// How a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// The entity goes on.
+    Open,
+    /// A step is to see the state: nothing else is handled before it ran.
+    Full,
+    /// The entity stops once the batch is stored.
+    Stop,
+    /// The application's code panicked: the state must not be used any more.
+    Spoilt,
+}
+
+/// A command whose events (perhaps none) are in a batch.
+pub(super) struct Pending<B: EventSourced> {
+    pub(super) envelope: Envelope<B>,
+    steps: Few<Step<B>>,
+    unhandled: bool,
+    pub(super) persists: bool,
+}
+
+/// The entity and the moment in which commands are handled.
+pub(super) struct Turn<'a, B: EventSourced> {
+    pub(super) id: &'a PersistenceId,
+    pub(super) now: Timestamp,
+    pub(super) config: &'a Config<B>,
+}
+
+impl<B: EventSourced> Batch<B> {
+    fn new() -> Self {
+        Self {
+            events: Vec::new(),
+            pending: Vec::new(),
+            bytes: 0,
+            event_count: 0,
+            snapshot_due: false,
+            end: End::Open,
+        }
+    }
+
+    /// Handles `first` and then what waits in `mailbox`. What depends on no unstored event happens at
+    /// once; the rest is in the batch.
+    pub(super) fn collect(
+        turn: &Turn<'_, B>,
+        live: &mut Live<B>,
+        first: Option<Envelope<B>>,
+        mailbox: &mut VecDeque<Envelope<B>>,
+    ) -> Self {
+        let mut batch = Self::new();
+        let mut first = first;
+        while batch.end == End::Open
+            && batch.pending.len() < turn.config.settings.batch_commands_max
+        {
+            let Some(envelope) = first.take().or_else(|| mailbox.pop_front()) else { break };
+            if envelope.alone && !batch.pending.is_empty() {
+                mailbox.push_front(envelope);
+                break;
+            }
+            if !envelope.take() {
+                continue;
+            }
+            let alone = envelope.alone;
+            if let Some(left) = batch.add(turn, live, envelope) {
+                left.put_back();
+                mailbox.push_front(left);
+                break;
+            }
+            if alone && !batch.pending.is_empty() {
+                break;
+            }
+        }
+        batch
+    }
+
+    /// Handles one command; gives it back if its events do not fit.
+    fn add(
+        &mut self,
+        turn: &Turn<'_, B>,
+        live: &mut Live<B>,
+        envelope: Envelope<B>,
+    ) -> Option<Envelope<B>> {
+        let Turn { id, now, config } = turn;
+        let context = Context::new(id, live.seq_nr.plus(self.event_count), *now);
+        let command = envelope.command.clone();
+        let state = &live.state;
+        let decided = panics::caught(|| {
+            let effect = state.handle(command, &context);
+            let encoded = encode(turn, &effect)?;
+            Ok((effect, encoded))
+        });
+        let (effect, encoded) = match decided {
+            Ok(Ok(decided)) => decided,
+            Ok(Err(error)) => {
+                envelope.fail(Error::context(error, format!("an event of {id}, not written")));
+                return None;
+            }
+            Err(panic) => {
+                self.end = End::Spoilt;
+                envelope.fail(panic.error(format!("a command to {id}, not carried out")));
+                return None;
+            }
+        };
+        if !self.fits(config, &encoded) {
+            return Some(envelope);
+        }
+        self.admit(turn, live, envelope, effect, encoded);
+        None
+    }
+
+    fn fits(&self, config: &Config<B>, encoded: &[NewEvent]) -> bool {
+        self.events.is_empty()
+            || (self.events.len() + encoded.len() <= config.batch_events_max
+                && self.bytes.saturating_add(size(encoded)) <= config.batch_bytes_max)
+    }
+
+    /// Applies the events of a command that fits.
+    fn admit(
+        &mut self,
+        turn: &Turn<'_, B>,
+        live: &mut Live<B>,
+        envelope: Envelope<B>,
+        effect: Effect<B>,
+        mut encoded: Vec<NewEvent>,
+    ) {
+        let Effect { events, mut steps, runs, unhandled, stop, .. } = effect;
+        let before = live.seq_nr.plus(self.event_count);
+        let persists = !encoded.is_empty();
+        let depends = persists || !self.events.is_empty();
+        let state = &mut live.state;
+        let applied = panics::caught(|| {
+            let due = apply(state, events.as_slice(), &mut encoded, before);
+            if depends && !runs {
+                steps.as_mut_slice().iter_mut().for_each(|step| step.evaluate(state));
+            }
+            due
+        });
+        match applied {
+            Ok(due) => self.snapshot_due |= due,
+            Err(panic) => {
+                self.end = End::Spoilt;
+                envelope.fail(panic.error(format!("a command to {}, not written", turn.id)));
+                return;
+            }
+        }
+        self.bytes = self.bytes.saturating_add(size(&encoded));
+        self.event_count = self.event_count.saturating_add(count(&encoded));
+        self.events.append(&mut encoded);
+        let pending = Pending { envelope, steps, unhandled, persists };
+        if depends {
+            self.pending.push(pending);
+        } else if pending.release(turn.id, &live.state).is_err() {
+            self.end = End::Spoilt;
+        }
+        if self.end == End::Open {
+            self.end = match (stop, runs && depends) {
+                (true, _) => End::Stop,
+                (false, true) => End::Full,
+                (false, false) => End::Open,
+            };
+        }
+    }
+}
+
+impl<B: EventSourced> Pending<B> {
+    /// Runs the steps: everything they depend on is stored. An error says that a step panicked.
+    pub(super) fn release(self, id: &PersistenceId, state: &B) -> Result<(), ()> {
+        let Self { envelope, steps, unhandled, persists } = self;
+        if unhandled {
+            let message = format!("{id} does not handle this command in its present state");
+            envelope.fail(Error::invalid(message));
+            return Ok(());
+        }
+        for step in steps {
+            if let Err(panic) = panics::caught(|| step.run(state)) {
+                let outcome = if persists { "whose events are stored" } else { "without events" };
+                envelope.fail(panic.error(format!("a step after a command to {id}, {outcome}")));
+                return Err(());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode<B: EventSourced>(turn: &Turn<'_, B>, effect: &Effect<B>) -> Result<Vec<NewEvent>, Error> {
+    let encode = |event: &B::Event| {
+        let mut encoded = NewEvent::new(turn.config.codec.encode(event)?, turn.now);
+        encoded.metadata.clone_from(&effect.metadata);
+        Ok(encoded)
+    };
+    effect.events().iter().map(encode).collect()
+}
+
+/// Applies `events`, the first of which gets the number after `before`; labels what will be stored,
+/// and says whether the behaviour wants a snapshot.
+fn apply<B: EventSourced>(
+    state: &mut B,
+    events: &[B::Event],
+    encoded: &mut [NewEvent],
+    before: SeqNr,
+) -> bool {
+    let mut seq_nr = before;
+    let mut due = false;
+    for (event, encoded) in events.iter().zip(encoded) {
+        seq_nr = seq_nr.next();
+        state.apply(event);
+        encoded.tags = state.tags(event);
+        due |= state.snapshot_when(event, seq_nr);
+    }
+    due
+}
+
+fn count(events: &[NewEvent]) -> u64 {
+    u64::try_from(events.len()).unwrap_or(u64::MAX)
+}
+
+/// What a store counts; whether it takes one command's events it says itself, before anything is
+/// written (J7).
+fn size(events: &[NewEvent]) -> usize {
+    events.iter().map(NewEvent::size_bytes).fold(0, usize::saturating_add)
+}
+
+/// One failure told to several callers: each gets the kind and message, and the cause they share.
+pub(super) struct Shared(Arc<Error>);
+
+impl Shared {
+    pub(super) fn new(error: Error) -> Self {
+        Self(Arc::new(error))
+    }
+
+    pub(super) fn kind(&self) -> ErrorKind {
+        self.0.kind()
+    }
+
+    pub(super) fn error(&self, id: &PersistenceId) -> Error {
+        let text = self.0.message();
+        let message =
+            if text.contains(id.as_str()) { text.to_owned() } else { format!("{id}: {text}") };
+        Error::new(self.0.kind(), message).with_source(self.0.clone())
+    }
+}

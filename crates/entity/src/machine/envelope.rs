@@ -1,0 +1,69 @@
+//! A command on its way: with its caller, its place in the shard's bound, and what has been tried.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use annals_core::Error;
+
+use crate::EventSourced;
+use crate::reply::Caller;
+
+/// A command, and who waits for it. Dropping it without an answer leaves the caller *unanswered*,
+/// which the caller is told.
+pub(crate) struct Envelope<B: EventSourced> {
+    pub(crate) command: B::Command,
+    caller: Option<Caller>,
+    /// How many appends with this command met a conflict.
+    pub(crate) conflicts: u32,
+    /// An append that it shared was refused: it goes alone now.
+    pub(crate) alone: bool,
+    _ticket: Option<Ticket>,
+}
+
+impl<B: EventSourced> Envelope<B> {
+    pub(crate) fn new(command: B::Command, caller: Option<Caller>, ticket: Option<Ticket>) -> Self {
+        Self { command, caller, conflicts: 0, alone: false, _ticket: ticket }
+    }
+
+    /// Takes the command to carry it out; `false` if its caller is gone, so that it is skipped.
+    pub(crate) fn take(&self) -> bool {
+        self.caller.as_ref().is_none_or(Caller::take)
+    }
+
+    /// Nothing of the command was done, and it waits again.
+    pub(crate) fn put_back(&self) {
+        if let Some(caller) = &self.caller {
+            caller.put_back();
+        }
+    }
+
+    /// Whether the caller stopped waiting.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.caller.as_ref().is_some_and(Caller::is_gone)
+    }
+
+    /// Ends the command with an error.
+    pub(crate) fn fail(self, error: Error) {
+        if let Some(caller) = &self.caller {
+            caller.fail(error);
+        }
+    }
+}
+
+/// A place among the commands that one shard accepts; given back when dropped.
+pub(crate) struct Ticket(Arc<AtomicUsize>);
+
+impl Ticket {
+    /// A place, if fewer than `max` are taken.
+    pub(crate) fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
+        let ticket = Self(taken.clone());
+        // A refused ticket is dropped here, which gives its place back.
+        (taken.fetch_add(1, Ordering::Relaxed) < max).then_some(ticket)
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

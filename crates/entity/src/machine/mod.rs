@@ -1,0 +1,435 @@
+//! One entity as a pure state machine: inputs in, outputs out; no clock, no I/O, no spawn. The time
+//! and fresh ids come with the input; callers are answered by the steps of their effects.
+//!
+//! ```text
+//!            command                Recovered(Ok)              Written(Ok)
+//!   Asleep ----------> Recovering ---------------> Ready <-------------------.
+//!     ^                 ^   | Recovered(Err)         | a command persists    |
+//!     |        BackedOff|   v                        '------> Writing -------'
+//!     |<------------- BackingOff                                 | Written(Err), or a panic,
+//!     |                                                          | or the entity stops
+//!     '---------------------- Leaving <--------------------------'
+//!            Left, nothing waits;   Left, commands wait: Recovering
+//! ```
+//!
+//! Invariants: at most one append of an entity is in flight; the state of `Ready` is the fold of
+//! stored events; a step runs only when every event before it is stored; a state that holds an event
+//! which is not stored for sure never survives a failed append.
+
+mod attempts;
+mod batch;
+mod envelope;
+mod panics;
+mod recovery;
+mod snapshots;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::{
+    Append, Appended, Codec, Error, ErrorKind, Ids, PersistenceId, Result, Retry, RetryPolicy,
+    SeqNr, Snapshot, Timestamp, WriterId,
+};
+
+pub(crate) use attempts::{Attempts, Next};
+pub(crate) use envelope::{Envelope, Ticket};
+pub(crate) use recovery::{Recovered, Recovery};
+pub(crate) use snapshots::{Cadence, Save, Superfluous};
+
+use crate::{EventSourced, Settings};
+use batch::{Batch, End, Pending, Shared, Turn};
+
+/// What all entities of a region share.
+pub(crate) struct Config<B: EventSourced> {
+    pub(crate) settings: Settings,
+    pub(crate) codec: Arc<dyn Codec<B::Event>>,
+    pub(crate) snapshot_codec: Option<Arc<dyn Codec<B>>>,
+    pub(crate) cadence: Option<Cadence>,
+    pub(crate) ids: Arc<dyn Ids>,
+    /// The most events that several commands put into one append.
+    pub(crate) batch_events_max: usize,
+    /// The most bytes that several commands put into one append.
+    pub(crate) batch_bytes_max: usize,
+}
+
+/// What happens to an entity.
+pub(crate) enum Input<B: EventSourced> {
+    /// A command came.
+    Command(Envelope<B>),
+    /// A recovery ended.
+    Recovered(Result<Recovered<B>>),
+    /// The append ended, all its attempts together.
+    Written(Result<Appended>),
+    /// The snapshot is saved and what it made superfluous deleted, or not: it is only an economy.
+    Saved,
+    /// The time after a failed recovery has passed.
+    BackedOff,
+    /// The store knows that the writer is done.
+    Left,
+    /// The entity is to finish what waits, and then stop.
+    Stop,
+}
+
+/// What is to be done for an entity.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Recover it for this writer: [`Input::Recovered`].
+    Recover(WriterId),
+    /// Store this: [`Input::Written`].
+    Write(Append),
+    /// Save this in the background: [`Input::Saved`].
+    Save(Box<Save>),
+    /// Wait: [`Input::BackedOff`].
+    BackOff(Duration),
+    /// Tell the store that this writer is done: [`Input::Left`].
+    Leave(WriterId),
+    /// Forget the entity: the next command begins anew.
+    Remove,
+}
+
+/// An entity that is recovered.
+pub(crate) struct Live<B> {
+    state: B,
+    /// The last event that is stored for sure.
+    seq_nr: SeqNr,
+    writer: WriterId,
+}
+
+enum Phase<B: EventSourced> {
+    Asleep,
+    Recovering(WriterId),
+    Ready(Live<B>),
+    Writing(Live<B>, Box<Batch<B>>),
+    BackingOff,
+    Leaving,
+}
+
+/// One entity.
+pub(crate) struct Machine<B: EventSourced> {
+    id: PersistenceId,
+    phase: Phase<B>,
+    mailbox: VecDeque<Envelope<B>>,
+    failures: Option<Box<Retry>>,
+    saving: bool,
+    snapshot_due: bool,
+    stopping: bool,
+}
+
+/// The moment of an input, and where its outputs go.
+pub(crate) struct Cx<'a, B: EventSourced> {
+    pub(crate) now: Timestamp,
+    pub(crate) config: &'a Config<B>,
+    pub(crate) out: &'a mut Vec<Output>,
+}
+
+impl<B: EventSourced> Machine<B> {
+    pub(crate) fn new(id: PersistenceId) -> Self {
+        Self {
+            id,
+            phase: Phase::Asleep,
+            mailbox: VecDeque::new(),
+            failures: None,
+            saving: false,
+            snapshot_due: false,
+            stopping: false,
+        }
+    }
+
+    /// Takes one input. An answer that the phase does not wait for is ignored: only an operation that
+    /// was begun for an earlier incarnation gives one.
+    pub(crate) fn on(&mut self, input: Input<B>, cx: &mut Cx<'_, B>) {
+        match input {
+            Input::Command(envelope) => self.on_command(envelope, cx),
+            Input::Recovered(result) => self.on_recovered(result, cx),
+            Input::Written(result) => self.on_written(result, cx),
+            Input::Saved => {
+                self.saving = false;
+                self.save_if_due(cx);
+                self.rest(cx);
+            }
+            Input::BackedOff => {
+                if matches!(self.phase, Phase::BackingOff) {
+                    self.phase = Phase::Asleep;
+                    self.wake_or_remove(cx);
+                }
+            }
+            Input::Left => {
+                if matches!(self.phase, Phase::Leaving) {
+                    self.phase = Phase::Asleep;
+                    self.wake_or_remove(cx);
+                }
+            }
+            Input::Stop => self.on_stop(cx),
+        }
+    }
+
+    /// Fails everything that waits, because nobody will carry it on: commands not taken yet with
+    /// `Closed`, those in an append with `OutcomeUnknown`.
+    pub(crate) fn abandon(mut self) {
+        for envelope in self.mailbox.drain(..) {
+            envelope.fail(closing(&self.id));
+        }
+        if let Phase::Writing(_, batch) = self.phase {
+            for pending in batch.pending {
+                pending.envelope.fail(Error::outcome_unknown(format!(
+                    "{}: the region stopped while the command's events were being written",
+                    self.id
+                )));
+            }
+        }
+    }
+
+    fn on_command(&mut self, envelope: Envelope<B>, cx: &mut Cx<'_, B>) {
+        if let (Phase::Ready(_), true) = (&self.phase, self.mailbox.is_empty()) {
+            return self.pump(Some(envelope), cx);
+        }
+        if self.mailbox.len() >= cx.config.settings.mailbox_max {
+            self.mailbox.retain(|waiting| !waiting.is_gone());
+        }
+        if self.mailbox.len() >= cx.config.settings.mailbox_max {
+            envelope.fail(Error::unavailable(format!(
+                "mailbox full: {} commands wait for {}; nothing of this one was written",
+                self.mailbox.len(),
+                self.id
+            )));
+            return;
+        }
+        self.mailbox.push_back(envelope);
+        if matches!(self.phase, Phase::Asleep) {
+            self.wake_or_remove(cx);
+        }
+    }
+
+    fn on_recovered(&mut self, result: Result<Recovered<B>>, cx: &mut Cx<'_, B>) {
+        let Phase::Recovering(writer) = std::mem::replace(&mut self.phase, Phase::Asleep) else {
+            return;
+        };
+        match result {
+            Ok(Recovered { state, seq_nr, replayed }) => {
+                self.failures = None;
+                self.snapshot_due =
+                    cx.config.cadence.is_some_and(|cadence| cadence.is_due_after_replay(replayed));
+                self.phase = Phase::Ready(Live { state, seq_nr, writer });
+                self.save_if_due(cx);
+                self.pump(None, cx);
+            }
+            Err(error) => self.recovery_failed(error, cx),
+        }
+    }
+
+    fn recovery_failed(&mut self, error: Error, cx: &mut Cx<'_, B>) {
+        let error = Shared::new(error);
+        for envelope in self.mailbox.drain(..) {
+            envelope.fail(error.error(&self.id));
+        }
+        if self.stopping {
+            cx.out.push(Output::Remove);
+            return;
+        }
+        let policy = RetryPolicy { retries_max: u32::MAX, ..cx.config.settings.recovery_backoff };
+        let start = || Box::new(policy.start(cx.config.ids.clone()));
+        let delay = self.failures.get_or_insert_with(start).next_delay();
+        self.phase = Phase::BackingOff;
+        cx.out.push(Output::BackOff(delay.unwrap_or(policy.max)));
+    }
+
+    fn on_stop(&mut self, cx: &mut Cx<'_, B>) {
+        self.stopping = true;
+        match self.phase {
+            Phase::BackingOff | Phase::Asleep => {
+                for envelope in self.mailbox.drain(..) {
+                    envelope.fail(closing(&self.id));
+                }
+                cx.out.push(Output::Remove);
+            }
+            Phase::Ready(_) => self.rest(cx),
+            Phase::Recovering(_) | Phase::Writing(..) | Phase::Leaving => {}
+        }
+    }
+
+    /// Handles what waits, until an append is in flight or nothing waits.
+    fn pump(&mut self, first: Option<Envelope<B>>, cx: &mut Cx<'_, B>) {
+        let Phase::Ready(mut live) = std::mem::replace(&mut self.phase, Phase::Asleep) else {
+            return;
+        };
+        let turn = Turn { id: &self.id, now: cx.now, config: cx.config };
+        let mut batch = Batch::collect(&turn, &mut live, first, &mut self.mailbox);
+        if batch.events.is_empty() {
+            return self.settled(live, batch.end, cx);
+        }
+        let events = std::mem::take(&mut batch.events);
+        let id = self.id.clone();
+        let append_id = cx.config.ids.append_id();
+        let append = Append::new(append_id, id, live.seq_nr, live.writer.clone(), events);
+        self.phase = Phase::Writing(live, Box::new(batch));
+        match append {
+            Ok(append) => cx.out.push(Output::Write(append)),
+            Err(error) => self.on_written(Err(error), cx),
+        }
+    }
+
+    fn on_written(&mut self, result: Result<Appended>, cx: &mut Cx<'_, B>) {
+        let (live, batch) = match std::mem::replace(&mut self.phase, Phase::Asleep) {
+            Phase::Writing(live, batch) => (live, *batch),
+            other => {
+                self.phase = other;
+                return;
+            }
+        };
+        match result {
+            Ok(receipt) if receipt.first == live.seq_nr.next() => {
+                self.stored(live, batch, receipt, cx);
+            }
+            Ok(receipt) => {
+                let error = Error::internal(format!(
+                    "{}: the store gave numbers {}-{} to events that follow {}",
+                    self.id, receipt.first, receipt.last, live.seq_nr
+                ));
+                self.not_stored(live, batch, error, cx);
+            }
+            Err(error) => self.not_stored(live, batch, error, cx),
+        }
+    }
+
+    fn stored(
+        &mut self,
+        mut live: Live<B>,
+        batch: Batch<B>,
+        receipt: Appended,
+        cx: &mut Cx<'_, B>,
+    ) {
+        let due = |cadence: Cadence| cadence.is_due(live.seq_nr, receipt.last);
+        self.snapshot_due |= batch.snapshot_due || cx.config.cadence.is_some_and(due);
+        live.seq_nr = receipt.last;
+        let mut end = batch.end;
+        for pending in batch.pending {
+            if pending.release(&self.id, &live.state).is_err() {
+                end = End::Spoilt;
+            }
+        }
+        self.settled(live, end, cx);
+    }
+
+    /// Everything that was decided is stored and its steps ran.
+    fn settled(&mut self, live: Live<B>, end: End, cx: &mut Cx<'_, B>) {
+        match end {
+            End::Spoilt => return self.leave(live.writer, cx),
+            End::Stop => {
+                self.phase = Phase::Ready(live);
+                self.save_if_due(cx);
+                if let Phase::Ready(live) = std::mem::replace(&mut self.phase, Phase::Asleep) {
+                    self.leave(live.writer, cx);
+                }
+                return;
+            }
+            End::Open | End::Full => {}
+        }
+        self.phase = Phase::Ready(live);
+        self.save_if_due(cx);
+        if self.mailbox.is_empty() {
+            self.rest(cx);
+        } else {
+            self.pump(None, cx);
+        }
+    }
+
+    /// The append ended without a receipt: its state is discarded, and each command gets what the
+    /// kind of the error means for it.
+    fn not_stored(&mut self, live: Live<B>, batch: Batch<B>, error: Error, cx: &mut Cx<'_, B>) {
+        let error = Shared::new(error);
+        let several = batch.pending.iter().filter(|pending| pending.persists).count() > 1;
+        let mut again = Vec::new();
+        for Pending { mut envelope, persists, .. } in batch.pending {
+            let retried = match error.kind() {
+                ErrorKind::Conflict { .. } => {
+                    envelope.conflicts += 1;
+                    envelope.conflicts <= cx.config.settings.conflict_retries
+                }
+                ErrorKind::Invalid | ErrorKind::Unsupported if several || !persists => {
+                    envelope.alone = persists;
+                    true
+                }
+                ErrorKind::Fenced | ErrorKind::Closed => false,
+                // It writes nothing: it is as if it came now.
+                _ => !persists,
+            };
+            if retried {
+                envelope.put_back();
+                again.push(envelope);
+            } else {
+                envelope.fail(error.error(&self.id));
+            }
+        }
+        again.into_iter().rev().for_each(|envelope| self.mailbox.push_front(envelope));
+        if error.kind() == ErrorKind::Fenced {
+            self.mailbox.drain(..).for_each(|waiting| waiting.fail(error.error(&self.id)));
+        }
+        self.snapshot_due = false;
+        self.leave(live.writer, cx);
+    }
+
+    /// Ends this incarnation; its state is gone.
+    fn leave(&mut self, writer: WriterId, cx: &mut Cx<'_, B>) {
+        self.phase = Phase::Leaving;
+        cx.out.push(Output::Leave(writer));
+    }
+
+    fn wake_or_remove(&mut self, cx: &mut Cx<'_, B>) {
+        self.mailbox.retain(|waiting| !waiting.is_gone());
+        if self.mailbox.is_empty() {
+            cx.out.push(Output::Remove);
+            return;
+        }
+        let writer = cx.config.ids.writer_id();
+        self.phase = Phase::Recovering(writer.clone());
+        cx.out.push(Output::Recover(writer));
+    }
+
+    /// Nothing is to be done at present.
+    fn rest(&mut self, cx: &mut Cx<'_, B>) {
+        if !self.mailbox.is_empty() {
+            return;
+        }
+        if self.mailbox.capacity() > 0 {
+            // An idle entity costs its state and little else.
+            self.mailbox = VecDeque::new();
+        }
+        if !self.stopping || self.saving {
+            return;
+        }
+        match std::mem::replace(&mut self.phase, Phase::Asleep) {
+            Phase::Ready(live) => self.leave(live.writer, cx),
+            other => self.phase = other,
+        }
+    }
+
+    /// Saves a snapshot if one is due, none is on its way, and the state is the fold of stored events
+    /// (S5): only that of `Ready` is.
+    fn save_if_due(&mut self, cx: &mut Cx<'_, B>) {
+        let (Phase::Ready(live), Some(codec)) = (&self.phase, &cx.config.snapshot_codec) else {
+            return;
+        };
+        if !self.snapshot_due || self.saving {
+            return;
+        }
+        self.snapshot_due = false;
+        // A state that cannot be encoded is no failure of a command; the events are the truth.
+        let Ok(Ok(payload)) = panics::caught(|| codec.encode(&live.state)) else { return };
+        let snapshot = Snapshot {
+            persistence_id: self.id.clone(),
+            seq_nr: live.seq_nr,
+            timestamp: cx.now,
+            payload,
+            metadata: None,
+        };
+        let superfluous =
+            cx.config.cadence.map(|cadence| cadence.superfluous(live.seq_nr)).unwrap_or_default();
+        self.saving = true;
+        cx.out.push(Output::Save(Box::new(Save { snapshot, superfluous })));
+    }
+}
+
+fn closing(id: &PersistenceId) -> Error {
+    Error::closed(format!("{id}: the region is stopping; nothing of this command was written"))
+}

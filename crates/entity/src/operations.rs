@@ -1,0 +1,171 @@
+//! What the machines ask for, done: each is one future that a shard worker polls, and every call to
+//! the store has a deadline.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals_core::{
+    Append, Appended, Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep,
+    Snapshot, SnapshotCriteria, SnapshotStore, SnapshotStoreExt, WriterId,
+};
+use futures_util::future::{Either, select};
+use tokio::sync::Semaphore;
+
+use crate::EventSourced;
+use crate::machine::{Attempts, Config, Next, Recovered, Recovery, Save, Superfluous};
+
+/// What the workers of a region share.
+pub(crate) struct Shared<B: EventSourced> {
+    pub(crate) config: Config<B>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) snapshots: Arc<dyn SnapshotStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) sleep: Arc<dyn Sleep>,
+    /// One permit per recovery at a time, given in order.
+    pub(crate) recoveries: Semaphore,
+}
+
+impl<B: EventSourced> Shared<B> {
+    /// Stores `append`, repeating the very same one as [`Attempts`] decides, until the deadline.
+    pub(crate) async fn write(&self, append: Append) -> Result<Appended> {
+        let settings = &self.config.settings;
+        let mut attempts = Attempts::new(settings.write_retry, self.config.ids.clone());
+        let mut deadline = self.sleep.sleep(settings.write_deadline);
+        loop {
+            let attempt = pin!(self.journal.append(append.clone()));
+            let answer = match select(attempt, deadline.as_mut()).await {
+                Either::Left((answer, _)) => answer,
+                Either::Right(_) => return Err(attempts.deadline_passed(&append, true)),
+            };
+            let delay = match attempts.answered(&append, answer) {
+                Next::Done(result) => return result,
+                Next::Repeat(delay) => delay,
+            };
+            match select(self.sleep.sleep(delay), deadline.as_mut()).await {
+                Either::Left(_) => {}
+                Either::Right(_) => return Err(attempts.deadline_passed(&append, false)),
+            }
+        }
+    }
+
+    /// Recovers `id` for `writer`: bounds, snapshot, events.
+    pub(crate) async fn recover(
+        &self,
+        id: &PersistenceId,
+        writer: &WriterId,
+    ) -> Result<Recovered<B>> {
+        let permit = self.recoveries.acquire().await;
+        let _permit = permit.map_err(|_| Error::closed(format!("{id}: the region is closed")))?;
+        let recovered = self.recover_permitted(id, writer).await;
+        if recovered.is_err() {
+            self.leave(id, writer).await;
+        }
+        recovered
+    }
+
+    async fn recover_permitted(
+        &self,
+        id: &PersistenceId,
+        writer: &WriterId,
+    ) -> Result<Recovered<B>> {
+        let bounds = self.step(id, self.journal.begin(id, writer)).await?;
+        let (mut recovery, highest) = self.recovery_base(id, bounds).await?;
+        if recovery.next() > highest {
+            return recovery.finish(highest);
+        }
+        // To the very end, which another writer may have moved on: what is read is what is known.
+        let mut batches = self.journal.replay(id, SeqRange::from(recovery.next()));
+        while let Some(batch) =
+            self.step(id, async { Ok(poll_fn(|cx| batches.as_mut().poll_next(cx)).await) }).await?
+        {
+            recovery.apply(&batch?, self.config.codec.as_ref())?;
+            // A long history shares the worker with other entities.
+            tokio::task::yield_now().await;
+        }
+        recovery.finish(highest)
+    }
+
+    /// The state to begin the replay with, and the number that it has to reach.
+    async fn recovery_base(
+        &self,
+        id: &PersistenceId,
+        mut bounds: Bounds,
+    ) -> Result<(Recovery<B>, SeqNr)> {
+        let loaded = self.load_snapshot(id).await?;
+        let at = loaded.as_ref().map_or(SeqNr::ZERO, |(snapshot, _)| snapshot.seq_nr);
+        if at > bounds.highest {
+            // Another writer may have written and saved it after the bounds were read.
+            bounds = self.step(id, self.journal.bounds(id)).await?;
+        }
+        self.config.settings.deleted_prefix.check(id, at, bounds)?;
+        let after = at.max(bounds.deleted_to);
+        let recovery = match loaded {
+            Some((_, state)) => Recovery::from_snapshot(id, state, after),
+            None => Recovery::empty(id, after)?,
+        };
+        Ok((recovery, bounds.highest))
+    }
+
+    async fn load_snapshot(&self, id: &PersistenceId) -> Result<Option<(Snapshot, B)>> {
+        let Some(codec) = &self.config.snapshot_codec else { return Ok(None) };
+        let read = |snapshot: &Snapshot| codec.decode(&snapshot.payload);
+        let attempts_max = self.config.settings.snapshot_attempts;
+        let criteria = SnapshotCriteria::ALL;
+        self.step(id, self.snapshots.load_readable(id, &criteria, attempts_max, read)).await
+    }
+
+    /// Saves a snapshot; then, and only then, deletes what it made superfluous. It is an economy: a
+    /// failure is logged, and the next snapshot tries again.
+    pub(crate) async fn save(&self, save: Save) {
+        let Save { snapshot, superfluous } = save;
+        let (id, seq_nr) = (snapshot.persistence_id.clone(), snapshot.seq_nr);
+        if let Err(error) = self.step(&id, self.snapshots.save(snapshot)).await {
+            tracing::warn!(%id, %seq_nr, %error, "a snapshot was not saved; older ones are kept");
+            return;
+        }
+        if let Err(error) = self.delete(&id, superfluous).await {
+            tracing::warn!(%id, %seq_nr, %error, "what a snapshot made superfluous is still there");
+        }
+    }
+
+    async fn delete(&self, id: &PersistenceId, superfluous: Superfluous) -> Result<()> {
+        let Superfluous { events_to, snapshots_to } = superfluous;
+        if !events_to.is_zero() {
+            self.step(id, self.journal.delete_to(id, events_to)).await?;
+        }
+        if !snapshots_to.is_zero() {
+            let criteria = SnapshotCriteria::up_to(snapshots_to);
+            self.step(id, self.snapshots.delete(id, &criteria)).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells the store that `writer` is done. What it granted ends by itself at the latest when the
+    /// next writer begins: so a failure is only logged.
+    pub(crate) async fn leave(&self, id: &PersistenceId, writer: &WriterId) {
+        if let Err(error) = self.step(id, self.journal.end(id, writer)).await {
+            tracing::debug!(%id, %writer, %error, "the store did not take note of a writer's end");
+        }
+    }
+
+    pub(crate) async fn back_off(&self, delay: Duration) {
+        self.sleep.sleep(delay).await;
+    }
+
+    /// One call to the store that is not an append, within the recovery deadline.
+    async fn step<T>(
+        &self,
+        id: &PersistenceId,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let deadline = self.config.settings.recovery_deadline;
+        match select(pin!(call), self.sleep.sleep(deadline)).await {
+            Either::Left((result, _)) => result,
+            Either::Right(_) => Err(Error::unavailable(format!(
+                "{id}: the store did not answer within {deadline:?}"
+            ))),
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! A region: all entities of one type in this process, spread over shard workers; and the handles by
+//! which they are reached.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Slice, Store};
+use futures_util::future::{Either, select};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::task::JoinHandle;
+
+use crate::machine::{Cadence, Config, Envelope, Ticket};
+use crate::operations::Shared;
+use crate::reply::{Caller, reply_channel};
+use crate::settings::{Keep, Settings};
+use crate::shard::{Message, Shard};
+use crate::{EventSourced, Reply};
+
+/// What a region takes from outside.
+#[derive(Debug, Clone)]
+pub struct Components {
+    /// The time of day, for the events' timestamps.
+    pub clock: Arc<dyn Clock>,
+    /// Fresh ids, and jitter.
+    pub ids: Arc<dyn Ids>,
+    /// Waiting, for deadlines and back-off.
+    pub sleep: Arc<dyn Sleep>,
+}
+
+/// Builds a region of entities.
+#[must_use = "a builder does nothing until it is started"]
+pub struct EntitiesBuilder<B: EventSourced> {
+    store: Store,
+    components: Components,
+    codec: Arc<dyn Codec<B::Event>>,
+    snapshot_codec: Option<Arc<dyn Codec<B>>>,
+    cadence: Option<Cadence>,
+    settings: Settings,
+    runtime: Option<Handle>,
+}
+
+impl<B: EventSourced> EntitiesBuilder<B> {
+    /// A region over `store`, whose events `codec` writes and reads; without snapshots.
+    pub fn new(store: Store, codec: Arc<dyn Codec<B::Event>>, components: Components) -> Self {
+        Self {
+            store,
+            components,
+            codec,
+            snapshot_codec: None,
+            cadence: None,
+            settings: Settings::default(),
+            runtime: None,
+        }
+    }
+
+    /// Other options than the default.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Writes and reads snapshots with `codec`: recovery begins with the newest one, and they are
+    /// taken when [`EventSourced::snapshot_when`] or [`EntitiesBuilder::snapshot_every`] says so.
+    pub fn snapshot_codec(mut self, codec: Arc<dyn Codec<B>>) -> Self {
+        self.snapshot_codec = Some(codec);
+        self
+    }
+
+    /// Takes a snapshot after each `every` events, and then deletes what `keep` does not keep.
+    pub fn snapshot_every(mut self, every: u64, keep: Keep) -> Self {
+        self.cadence = Some(Cadence::new(every, keep));
+        self
+    }
+
+    /// Runs the workers on `runtime` instead of the one that `start` is called on.
+    pub fn runtime(mut self, runtime: Handle) -> Self {
+        self.runtime = Some(runtime);
+        self
+    }
+
+    /// Starts the shard workers.
+    ///
+    /// # Panics
+    /// If it is called outside of a tokio runtime and none was given; if `snapshot_every` was asked
+    /// for without a `snapshot_codec`.
+    pub fn start(self) -> Entities<B> {
+        assert!(
+            self.cadence.is_none() || self.snapshot_codec.is_some(),
+            "snapshot_every needs a snapshot_codec to write the states with"
+        );
+        let runtime = self.runtime.unwrap_or_else(Handle::current);
+        let Self { store, components, codec, snapshot_codec, cadence, mut settings, .. } =
+            Self { runtime: None, ..self };
+        settings.batch_commands_max = settings.batch_commands_max.max(1);
+        settings.snapshot_attempts = settings.snapshot_attempts.max(1);
+        let limits = store.capabilities();
+        let shared = Arc::new(Shared {
+            recoveries: Semaphore::new(settings.recoveries_max.max(1)),
+            config: Config {
+                settings,
+                codec,
+                snapshot_codec,
+                cadence,
+                ids: components.ids,
+                batch_events_max: limits.events_per_append_max,
+                batch_bytes_max: settings.batch_bytes_max.min(limits.append_bytes_max),
+            },
+            journal: store.journal,
+            snapshots: store.snapshots,
+            clock: components.clock,
+            sleep: components.sleep,
+        });
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let shards = settings.shards.unwrap_or_else(cores).get();
+        let mut workers = Vec::with_capacity(shards);
+        let mut doors = Vec::with_capacity(shards);
+        for _ in 0..shards {
+            let (inbox, received) = unbounded_channel();
+            workers.push(runtime.spawn(Shard::new(shared.clone(), received).run()));
+            doors.push(Door { inbox, accepted: Arc::new(AtomicUsize::new(0)) });
+        }
+        Entities(Arc::new(Region { shared, doors, workers: Mutex::new(workers) }))
+    }
+}
+
+impl<B: EventSourced> fmt::Debug for EntitiesBuilder<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntitiesBuilder")
+            .field("entity_type", &B::ENTITY_TYPE)
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The way into a shard. The channel itself has no bound: the tickets are the bound, since they also
+/// count what the shard has taken and not finished.
+struct Door<B: EventSourced> {
+    inbox: UnboundedSender<Message<B>>,
+    accepted: Arc<AtomicUsize>,
+}
+
+struct Region<B: EventSourced> {
+    shared: Arc<Shared<B>>,
+    doors: Vec<Door<B>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// The entities of one type. Cheap to clone. When the last handle is dropped the workers finish what
+/// was accepted and end; [`Entities::stop`] waits for that.
+pub struct Entities<B: EventSourced>(Arc<Region<B>>);
+
+impl<B: EventSourced> Entities<B> {
+    /// The entity `entity_id` of this type. Nothing is read before the first command; an id that is
+    /// not valid is reported by the first command, too.
+    pub fn entity(&self, entity_id: &str) -> EntityRef<B> {
+        let id = PersistenceId::of(B::ENTITY_TYPE, entity_id);
+        self.reference(id.map_err(|error| Arc::from(error.message())))
+    }
+
+    /// The entity whose history is `id`, whatever its type: for ids that were not made of a type and
+    /// an entity id.
+    pub fn by_persistence_id(&self, id: PersistenceId) -> EntityRef<B> {
+        self.reference(Ok(id))
+    }
+
+    fn reference(&self, id: Result<PersistenceId, Arc<str>>) -> EntityRef<B> {
+        let slice = id.as_ref().map_or(0, |id| usize::from(id.slice().get()));
+        let shard = slice * self.0.doors.len() / usize::from(Slice::COUNT);
+        EntityRef { region: self.0.clone(), id, shard }
+    }
+
+    /// Stops the region: from now on commands get `Closed`; those that were accepted are carried out
+    /// and answered, appends and snapshots in flight are waited for, and each entity's writer ends.
+    /// After [`Settings::stop_deadline`] those who still wait get `Closed`, or `OutcomeUnknown` if
+    /// their events were being written.
+    ///
+    /// # Errors
+    /// `Internal` if a worker ended by a defect.
+    pub async fn stop(&self) -> Result<()> {
+        for door in &self.0.doors {
+            // An error says that the worker has ended already.
+            let _ = door.inbox.send(Message::Stop);
+        }
+        let mut workers = self.0.workers.lock().await;
+        let mut result = Ok(());
+        for worker in workers.drain(..) {
+            if let Err(error) = worker.await {
+                let message = format!("a shard worker of {} ended early", B::ENTITY_TYPE);
+                result = Err(Error::internal(message).with_source(error));
+            }
+        }
+        result
+    }
+}
+
+impl<B: EventSourced> Clone for Entities<B> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<B: EventSourced> fmt::Debug for Entities<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entities")
+            .field("entity_type", &B::ENTITY_TYPE)
+            .field("shards", &self.0.doors.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A handle to one entity, awake or not. Cheap to clone and to keep.
+pub struct EntityRef<B: EventSourced> {
+    region: Arc<Region<B>>,
+    id: Result<PersistenceId, Arc<str>>,
+    shard: usize,
+}
+
+impl<B: EventSourced> EntityRef<B> {
+    /// Sends the command that `command` makes of a reply, and waits for the answer within
+    /// [`Settings::ask_deadline`]. Dropping the future withdraws the command, if the entity has not
+    /// taken it yet.
+    ///
+    /// # Errors
+    /// Nothing of the command was written: `Unavailable` (the mailbox is full, the store did not
+    /// answer, or the deadline passed while the command waited), `Conflict` (other writers won each
+    /// time), `Fenced`, `Invalid` (refused by the store or unhandled), `Corrupt` and `Unsupported`
+    /// (the entity cannot be recovered), `Closed` (the region is stopping).
+    /// Perhaps written: `OutcomeUnknown` (also when the deadline passed while the entity was carrying
+    /// the command out). `Internal`: the behaviour panicked, or dropped the reply without an answer
+    /// (*unanswered*); the message says what that means for the events.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> B::Command,
+    ) -> Result<T> {
+        self.ask_within(self.region.shared.config.settings.ask_deadline, command).await
+    }
+
+    /// As [`EntityRef::ask`], with its own deadline.
+    ///
+    /// # Errors
+    /// As [`EntityRef::ask`].
+    pub async fn ask_within<T: Send + 'static>(
+        &self,
+        deadline: Duration,
+        command: impl FnOnce(Reply<T>) -> B::Command,
+    ) -> Result<T> {
+        let (reply, answer) = reply_channel();
+        let caller = answer.caller();
+        self.send(command(reply), Some(caller))?;
+        let passed = self.region.shared.sleep.sleep(deadline);
+        let answer = match select(answer, passed).await {
+            Either::Left((answer, _)) => return answer,
+            Either::Right(((), answer)) => answer,
+        };
+        answer.give_up().unwrap_or_else(|given_up| {
+            let id = self.name();
+            Err(if given_up.taken {
+                Error::outcome_unknown(format!(
+                    "{id} did not answer within {deadline:?}: the command may yet be carried out"
+                ))
+            } else {
+                Error::unavailable(format!(
+                    "{id} did not take the command within {deadline:?}: it was withdrawn, nothing \
+                     of it was written"
+                ))
+            })
+        })
+    }
+
+    /// Sends a command without waiting. `Ok` means accepted, not carried out: what fails later is
+    /// told to nobody.
+    ///
+    /// # Errors
+    /// `Unavailable` if the shard's mailbox is full, `Closed` if the region is stopping, `Invalid` if
+    /// the entity's id is not valid.
+    pub fn tell(&self, command: B::Command) -> Result<()> {
+        self.send(command, None)
+    }
+
+    /// The entity's persistence id, if it is valid.
+    pub fn id(&self) -> Option<&PersistenceId> {
+        self.id.as_ref().ok()
+    }
+
+    fn send(&self, command: B::Command, caller: Option<Caller>) -> Result<()> {
+        let id = match &self.id {
+            Ok(id) => id,
+            Err(message) => return Err(Error::invalid(message.as_ref())),
+        };
+        let door = self.region.doors.get(self.shard).expect("a slice falls on one of the shards");
+        let max = self.region.shared.config.settings.shard_mailbox_max;
+        let Some(ticket) = Ticket::take(&door.accepted, max) else {
+            return Err(Error::unavailable(format!(
+                "mailbox full: {max} commands wait in the shard of {id}; nothing of this one was \
+                 written"
+            )));
+        };
+        let envelope = Envelope::new(command, caller, Some(ticket));
+        door.inbox.send(Message::Command(id.clone(), envelope)).map_err(|_| {
+            Error::closed(format!("{id}: the region has stopped; nothing was written"))
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.id().map_or("", PersistenceId::as_str)
+    }
+}
+
+impl<B: EventSourced> Clone for EntityRef<B> {
+    fn clone(&self) -> Self {
+        Self { region: self.region.clone(), id: self.id.clone(), shard: self.shard }
+    }
+}
+
+impl<B: EventSourced> fmt::Debug for EntityRef<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("EntityRef").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,13 @@
+//! The runtime over a store in memory, behind a wrapper that injects every kind of fault.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions, clippy::panic)]
+
+mod account;
+mod faulty;
+mod world;
+
+mod batches;
+mod limits;
+mod recovery;
+mod snapshots;
+mod stopping;
+mod writing;

@@ -1,0 +1,265 @@
+//! One command after another: what each outcome of a write means for its caller and its entity.
+
+use std::time::Duration;
+
+use annals_core::{ErrorKind, RetryPolicy, SeqNr};
+use annals_entity::Settings;
+
+use crate::account::{Command, Log};
+use crate::faulty::Fault;
+use crate::world::{World, asking, balance, deposit, kind_of, settle};
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_tells_the_state_after_its_events() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+
+    assert_eq!(deposit(&alice, 100).await.unwrap(), 100);
+    assert_eq!(deposit(&alice, 20).await.unwrap(), 120);
+    let all = alice.ask(|reply| Command::DepositAll { cents: vec![1, 2, 3], reply }).await;
+    assert_eq!(all.unwrap(), 126);
+    assert_eq!(alice.ask(|reply| Command::Position { reply }).await.unwrap().get(), 5);
+
+    assert_eq!(world.texts("alice").await, ["+100", "+20", "+1", "+2", "+3"]);
+    assert_eq!(world.faults.append_count(), 3, "several events of one command are one append");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_without_events_writes_nothing() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    let none = alice.ask(|reply| Command::DepositAll { cents: vec![], reply }).await;
+    assert_eq!(none.unwrap(), 0);
+    assert_eq!(alice.ask(|reply| Command::Withdraw { cents: 5, reply }).await.unwrap(), None);
+    assert_eq!(world.faults.append_count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_answered_or_run_before_the_append_is_stored() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    let log = Log::default();
+    world.faults.close_gate();
+
+    let asked = asking(&alice, {
+        let log = log.clone();
+        move |reply| Command::DepositThenLog { cents: 7, log, reply }
+    });
+    settle().await;
+    assert_eq!(world.faults.append_count(), 1);
+    assert!(!asked.is_finished() && log.lock().is_empty());
+
+    world.faults.open_gate();
+    assert_eq!(asked.await.unwrap().unwrap(), 7);
+    assert_eq!(*log.lock(), ["7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_are_those_of_the_state_after_the_event() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    alice.ask(|reply| Command::DepositAll { cents: vec![999, 1], reply }).await.unwrap();
+    let tags: Vec<_> = world.journal("alice").await.iter().map(|event| event.tags.len()).collect();
+    assert_eq!(tags, [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_acknowledgement_is_resolved_by_repeating_the_same_append() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    world.faults.on_append([
+        Fault::Loses(ErrorKind::OutcomeUnknown),
+        Fault::Fails(ErrorKind::Unavailable),
+        Fault::Fails(ErrorKind::OutcomeUnknown),
+    ]);
+
+    assert_eq!(deposit(&alice, 100).await.unwrap(), 100);
+
+    let attempts = world.faults.seen_appends.lock().clone();
+    assert_eq!(attempts.len(), 4);
+    assert!(attempts.windows(2).all(|pair| pair[0] == pair[1]), "the very same append");
+    assert_eq!(world.texts("alice").await, ["+100"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_unknown_until_the_deadline_is_told_and_the_entity_recovers_anew() {
+    for (fault, stored) in [(Fault::HangsAfter, true), (Fault::Hangs, false)] {
+        let world = World::new();
+        let alice = world.start().entity("alice");
+        deposit(&alice, 1).await.unwrap();
+        world.faults.on_append([fault]);
+
+        assert_eq!(kind_of(deposit(&alice, 100).await), "outcome unknown");
+
+        let expected = if stored { 101 } else { 1 };
+        assert_eq!(balance(&alice).await.unwrap(), expected);
+        assert_eq!(deposit(&alice, 10).await.unwrap(), expected + 10);
+        assert_eq!(world.faults.begun.lock().len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unavailable_is_retried_and_then_told_and_nothing_is_spoilt() {
+    let world = World::new();
+    let retry = RetryPolicy::default().with_retries_max(2);
+    let alice = world.start_with(Settings::default().with_write_retry(retry)).entity("alice");
+    deposit(&alice, 1).await.unwrap();
+
+    world.faults.on_append([Fault::Fails(ErrorKind::Unavailable); 2]);
+    assert_eq!(deposit(&alice, 10).await.unwrap(), 11);
+
+    world.faults.on_append([Fault::Fails(ErrorKind::Unavailable); 3]);
+    assert_eq!(kind_of(deposit(&alice, 100).await), "unavailable");
+    assert_eq!(balance(&alice).await.unwrap(), 11);
+    assert_eq!(deposit(&alice, 1_000).await.unwrap(), 1_011);
+    assert_eq!(world.texts("alice").await, ["+1", "+10", "+1000"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_conflict_the_command_is_handled_again_on_the_newer_state() {
+    let world = World::new();
+    let ours = world.start().entity("alice");
+    let theirs = world.start().entity("alice");
+    deposit(&ours, 100).await.unwrap();
+    assert_eq!(balance(&theirs).await.unwrap(), 100);
+    deposit(&ours, 1).await.unwrap();
+
+    // Its state is one event behind: 101 would be refused by it.
+    let withdrawn = theirs.ask(|reply| Command::Withdraw { cents: 100, reply }).await;
+    assert_eq!(withdrawn.unwrap(), Some(1));
+    let withdrawn = ours.ask(|reply| Command::Withdraw { cents: 100, reply }).await;
+    assert_eq!(withdrawn.unwrap(), None, "decided again, on the state without the money");
+    assert_eq!(world.texts("alice").await, ["+100", "+1", "-100"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn conflicts_without_end_reach_the_caller() {
+    let world = World::new();
+    let alice = world.start_with(Settings::default().with_conflict_retries(2)).entity("alice");
+    let conflict = ErrorKind::Conflict { highest: SeqNr::FIRST };
+    world.faults.on_append([Fault::Fails(conflict); 3]);
+    assert_eq!(kind_of(deposit(&alice, 100).await), "conflict");
+    assert_eq!(world.faults.append_count(), 3);
+    assert_eq!(deposit(&alice, 1).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_regions_that_race_lose_and_double_nothing() {
+    let world = World::new();
+    let settings = Settings::default().with_conflict_retries(1_000);
+    let regions = [world.start_with(settings), world.start_with(settings)];
+    let mut asked = Vec::new();
+    for round in 0..200_usize {
+        let account = regions[round % 2].entity("alice");
+        asked.push(asking(&account, |reply| Command::Deposit { cents: 1, reply }));
+    }
+    let mut balances = Vec::new();
+    for asked in asked {
+        balances.push(asked.await.unwrap().unwrap());
+    }
+    balances.sort_unstable();
+    assert_eq!(balances, (1..=200).collect::<Vec<_>>(), "each deposit saw a balance of its own");
+    assert_eq!(world.journal("alice").await.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn fenced_stops_the_entity_and_the_next_command_begins_anew() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    deposit(&alice, 1).await.unwrap();
+    world.faults.on_append([Fault::Fails(ErrorKind::Fenced)]);
+    assert_eq!(kind_of(deposit(&alice, 10).await), "fenced");
+    assert_eq!(deposit(&alice, 100).await.unwrap(), 101);
+    assert_eq!(world.faults.begun.lock().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_other_error_reaches_the_caller_as_it_is() {
+    for kind in [ErrorKind::Invalid, ErrorKind::Unsupported, ErrorKind::Corrupt, ErrorKind::Closed]
+    {
+        let world = World::new();
+        let alice = world.start().entity("alice");
+        world.faults.on_append([Fault::Fails(kind)]);
+        let error = deposit(&alice, 1).await.unwrap_err();
+        assert_eq!(error.kind(), kind);
+        assert!(error.message().contains("account|alice"), "{error}");
+        assert_eq!(deposit(&alice, 10).await.unwrap(), 10);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_after_an_unknown_attempt_stays_unknown() {
+    for kind in [ErrorKind::Fenced, ErrorKind::Invalid, ErrorKind::Closed, ErrorKind::Internal] {
+        let world = World::new();
+        let alice = world.start().entity("alice");
+        world.faults.on_append([Fault::Loses(ErrorKind::OutcomeUnknown), Fault::Fails(kind)]);
+        assert_eq!(kind_of(deposit(&alice, 1).await), "outcome unknown");
+        assert_eq!(balance(&alice).await.unwrap(), 1, "it was stored");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_writes_nothing_and_the_entity_goes_on() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    deposit(&alice, 1).await.unwrap();
+
+    let panicked = alice.ask(|_reply| Command::PanicInHandler { _reply }).await.unwrap_err();
+    assert_eq!(panicked.kind(), ErrorKind::Internal);
+    assert!(panicked.message().contains("no such account"), "{panicked}");
+    assert_eq!(deposit(&alice, 10).await.unwrap(), 11);
+
+    let panicked = alice.ask(|_reply| Command::PanicInApply { _reply }).await;
+    assert_eq!(kind_of(panicked), "internal");
+    assert_eq!(deposit(&alice, 100).await.unwrap(), 111);
+    assert_eq!(world.texts("alice").await, ["+1", "+10", "+100"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_after_the_append_says_that_the_events_are_stored() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    let error =
+        alice.ask(|_reply| Command::PanicAfterDeposit { cents: 5, _reply }).await.unwrap_err();
+    assert!(error.message().contains("whose events are stored"), "{error}");
+    assert_eq!(balance(&alice).await.unwrap(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_without_a_form_is_refused_alone() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    assert_eq!(kind_of(alice.ask(|_reply| Command::NotEncodable { _reply }).await), "invalid");
+    assert_eq!(deposit(&alice, 1).await.unwrap(), 1);
+    assert_eq!(world.faults.begun.lock().len(), 1, "its state was not touched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn unhandled_and_unanswered_commands_fail_their_callers() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    assert_eq!(kind_of(alice.ask(|_reply| Command::Unknown { _reply }).await), "invalid");
+    let error = alice.ask(|_reply| Command::DropReply { cents: 3, _reply }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(error.message().contains("unanswered"), "{error}");
+    assert_eq!(balance(&alice).await.unwrap(), 3, "it was carried out all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_is_not_valid_is_told_by_the_first_command() {
+    let world = World::new();
+    let nobody = world.start().entity("");
+    assert_eq!(kind_of(deposit(&nobody, 1).await), "invalid");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_that_passes_while_the_write_is_in_flight_is_an_unknown_outcome() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    world.faults.close_gate();
+    let deadline = Duration::from_millis(50);
+    let asked = alice.ask_within(deadline, |reply| Command::Deposit { cents: 1, reply }).await;
+    assert_eq!(kind_of(asked), "outcome unknown");
+    world.faults.open_gate();
+    assert_eq!(balance(&alice).await.unwrap(), 1);
+}
