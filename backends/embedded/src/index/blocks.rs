@@ -151,7 +151,6 @@ impl BlockFile {
             _ => unreadable(&self.path, error),
         })?;
         self.reads.fetch_add(u64::from(count), Ordering::Relaxed);
-        let mut payloads = Vec::with_capacity(bytes.len());
         for (number, block) in (first..).zip(bytes.chunks_exact(BLOCK_BYTES)) {
             let (payload, stored) = block.split_at_checked(PAYLOAD_BYTES).unwrap_or_default();
             let found = checksum(self.key, number, payload);
@@ -159,9 +158,14 @@ impl BlockFile {
                 let what = format!("the checksum of block {number} does not match its bytes");
                 return Err(self.corrupt(position_of(u64::from(number)), what));
             }
-            payloads.extend_from_slice(payload);
         }
-        Ok(payloads)
+        let blocks = bytes.len() / BLOCK_BYTES;
+        for block in 1..blocks {
+            let start = block * BLOCK_BYTES;
+            bytes.copy_within(start..start + PAYLOAD_BYTES, block * PAYLOAD_BYTES);
+        }
+        bytes.truncate(blocks * PAYLOAD_BYTES);
+        Ok(bytes)
     }
 
     /// `bytes` bytes of `stream` from `offset` on, in one read.

@@ -18,6 +18,7 @@ use annals_core::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 
 use super::block_writer::TEMPORARY;
+use super::previous::PreviousSegments;
 use super::run::{Entry, Run, RunEntries, RunReader, Span};
 use super::segment::SegmentIndex;
 use crate::position::SegmentNr;
@@ -114,16 +115,12 @@ impl Directory {
     /// # Errors
     /// `Corrupt`, `Unavailable`.
     pub(crate) fn previous(&self, hashes: Vec<u64>) -> Result<PreviousSegments> {
-        let mut segments = vec![None; hashes.len()];
+        let mut previous = PreviousSegments::unknown(hashes);
         for run in self.snapshot().iter() {
-            let mut reader = RunReader::for_lookups(run, hashes.len());
-            for (hash, segment) in hashes.iter().zip(&mut segments) {
-                if segment.is_none() {
-                    *segment = reader.find(*hash)?;
-                }
-            }
+            let mut reader = RunReader::for_lookups(run, previous.hashes().len());
+            previous.fill(|hash| reader.find(hash))?;
         }
-        Ok(PreviousSegments { hashes, segments })
+        Ok(previous)
     }
 
     /// Adds a segment whose ids have `hashes` (ascending, each once), durable when it returns; then
@@ -170,6 +167,24 @@ impl Directory {
     /// `Corrupt`, naming the file and the place of the first damage; `Unavailable`.
     pub(crate) fn verify(&self) -> Result<()> {
         self.snapshot().iter().try_for_each(|run| run.verify())
+    }
+
+    /// Checks that the directory knows every id of `index`, in its segment or a newer one.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the segment; `Unavailable`.
+    pub(crate) fn verify_index(&self, index: &SegmentIndex) -> Result<()> {
+        let segment = index.meta().segment;
+        let newest = self.previous(index.hashes()?)?;
+        let known = |hash: &u64| newest.of(*hash).is_some_and(|newest| newest >= segment);
+        if newest.hashes().iter().all(known) {
+            return Ok(());
+        }
+        let location = self.storage.location();
+        Err(Error::corrupt(format!(
+            "the directory runs in {location} do not know an id of segment {segment}; they are \
+             indexes, the events themselves are in the log"
+        )))
     }
 
     /// How many runs there are.
@@ -243,26 +258,6 @@ impl Directory {
         let kept = runs.iter().filter(|other| !run.span.covers(other.span)).cloned();
         let kept: Vec<Arc<Run>> = kept.collect();
         *runs = newest_first(kept.into_iter().chain([Arc::new(run)]));
-    }
-}
-
-/// For each hash of a segment that is being sealed, the newest segment before that knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct PreviousSegments {
-    hashes: Vec<u64>,
-    segments: Vec<Option<SegmentNr>>,
-}
-
-impl PreviousSegments {
-    /// The hashes, ascending.
-    pub(crate) fn hashes(&self) -> &[u64] {
-        &self.hashes
-    }
-
-    /// The newest segment before that knows `hash`.
-    pub(crate) fn of(&self, hash: u64) -> Option<SegmentNr> {
-        let index = self.hashes.binary_search(&hash).ok()?;
-        self.segments.get(index).copied().flatten()
     }
 }
 

@@ -73,8 +73,8 @@ impl Header {
             first_tag_block: input.u32()?,
             tag_blocks: input.u32()?,
             first_fence_block: input.u32()?,
-            beginnings: ListRef::take(input)?,
-            offsets: ListRef::take(input)?,
+            beginnings: ListRef::take(input, 0)?,
+            offsets: ListRef::take(input, 0)?,
         })
     }
 }

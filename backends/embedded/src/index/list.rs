@@ -51,6 +51,8 @@ pub(crate) struct ListRef {
     chunks: u64,
     bytes: u64,
     place: Place,
+    /// The block that the reference stands in, for messages.
+    block: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +85,17 @@ impl ListRef {
         }
     }
 
-    /// The reference that [`ListRef::put`] made the bytes of.
-    pub(super) fn take(input: &mut Input<'_>) -> Option<Self> {
+    /// The reference that [`ListRef::put`] made the bytes of; they stand in block `block`.
+    pub(super) fn take(input: &mut Input<'_>, block: u32) -> Option<Self> {
         let items = input.varint()?;
         if items == 0 {
-            return Some(Self { items, chunks: 0, bytes: 0, place: Place::Inline(Vec::new()) });
+            return Some(Self {
+                items,
+                chunks: 0,
+                bytes: 0,
+                place: Place::Inline(Vec::new()),
+                block,
+            });
         }
         let bytes = input.varint()?;
         // An item takes a byte at least, so that a count can be trusted to be within the file's size.
@@ -96,12 +104,12 @@ impl ListRef {
         }
         if bytes <= to_u64(INLINE_BYTES_MAX) {
             let place = Place::Inline(input.bytes(to_usize(bytes))?.to_vec());
-            return Some(Self { items, chunks: 1, bytes, place });
+            return Some(Self { items, chunks: 1, bytes, place, block });
         }
         let chunks = input.varint()?;
         let place = Place::At(input.varint()?);
         let skips = chunks.checked_sub(1)?.checked_mul(SKIP_BYTES)?;
-        (skips < bytes).then_some(Self { items, chunks, bytes, place })
+        (skips < bytes).then_some(Self { items, chunks, bytes, place, block })
     }
 }
 
@@ -152,7 +160,7 @@ pub(super) fn write_list<T: Item>(
         skips.extend_from_slice(&data);
         Place::At(sink.put_list(&skips)?)
     };
-    Ok(ListRef { items: count, chunks, bytes, place })
+    Ok(ListRef { items: count, chunks, bytes, place, block: 0 })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -168,8 +176,10 @@ struct Chunk {
 pub(super) struct ListCursor<T> {
     blocks: Arc<BlockFile>,
     stream: Stream,
-    /// Where the first chunk begins in the stream; meaningless for a list in a record.
-    start: u64,
+    /// Where the first chunk begins in the stream, unless the list stands in a record.
+    start: Option<u64>,
+    /// The block that the reference stands in.
+    block: u32,
     items: u64,
     chunks: Vec<Chunk>,
     chunk: usize,
@@ -199,7 +209,8 @@ impl<T: Item> ListCursor<T> {
         let mut cursor = Self {
             blocks: blocks.clone(),
             stream,
-            start: 0,
+            start: None,
+            block: list.block,
             items: list.items,
             chunks: Vec::new(),
             chunk: 0,
@@ -218,7 +229,7 @@ impl<T: Item> ListCursor<T> {
             Place::At(offset) => {
                 let read = if list.bytes <= WINDOW_BYTES { list.bytes } else { skips_bytes };
                 let mut skips = blocks.read_stream(stream, *offset, read)?;
-                cursor.start = offset.saturating_add(skips_bytes);
+                cursor.start = Some(offset.saturating_add(skips_bytes));
                 cursor.window = skips.split_off(to_usize(skips_bytes).min(skips.len()));
                 skips
             }
@@ -329,13 +340,18 @@ impl<T: Item> ListCursor<T> {
         let fitting = self.chunks.get(self.chunk..).unwrap_or_default();
         let fitting = fitting.iter().map(|chunk| chunk.end).take_while(|end| *end <= limit).last();
         let bytes = fitting.unwrap_or(end).saturating_sub(self.at);
-        let offset = self.start.saturating_add(self.at);
+        let offset = self.start.unwrap_or_default().saturating_add(self.at);
         self.window = self.blocks.read_stream(self.stream, offset, bytes)?;
         self.window_start = self.at;
         Ok(())
     }
 
     fn malformed(&self, what: impl std::fmt::Display) -> Error {
-        self.blocks.corrupt(self.stream.position(self.start.saturating_add(self.at)), what)
+        match self.start {
+            Some(start) => {
+                self.blocks.corrupt(self.stream.position(start.saturating_add(self.at)), what)
+            }
+            None => self.blocks.corrupt_block(self.block, what),
+        }
     }
 }

@@ -17,6 +17,7 @@ mod hash;
 mod header;
 mod items;
 mod list;
+mod previous;
 mod record;
 mod run;
 mod segment;
@@ -27,9 +28,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory, PreviousSegments};
+pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory};
 pub(crate) use hash::text_hash;
 pub(crate) use header::SegmentMeta;
+pub(crate) use previous::PreviousSegments;
 pub(crate) use record::IdRecord;
 pub(crate) use segment::{FrameCursor, Lookup, SegmentIndex};
 pub(crate) use summary::{FrameRef, IdState, IdSummary, SegmentSummary, SnapshotRef, TagSummary};

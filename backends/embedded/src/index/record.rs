@@ -82,7 +82,9 @@ impl IdFields {
         }
     }
 
-    pub(super) fn take(input: &mut Input<'_>) -> Option<Self> {
+    /// The record whose bytes, after the text, stand in block `block` of the index of `segment`.
+    pub(super) fn take(input: &mut Input<'_>, segment: SegmentNr, block: u32) -> Option<Self> {
+        // Segments that lead to older ones only: a walk over them ends.
         let previous = take_segment(input)?;
         let deleted_to = SeqNr::new(input.varint()?)?;
         let highest = SeqNr::new(input.varint()?)?;
@@ -91,14 +93,22 @@ impl IdFields {
             Some(byte) => Some(u32::try_from(byte).ok()?),
             None => None,
         };
-        let frames = ListRef::take(input)?;
+        let frames = ListRef::take(input, block)?;
         let snapshots = match input.array()? {
             [0] => None,
-            [1] => Some(ListRef::take(input)?),
+            [1] => Some(ListRef::take(input, block)?),
             _ => return None,
         };
         let state = IdState { deleted_to, highest, snapshots_in };
-        (input.len() == 0).then_some(Self { state, previous, begins_at, frames, snapshots })
+        let older = previous.is_none_or(|previous| previous < segment)
+            && snapshots_in.is_none_or(|snapshots_in| snapshots_in <= segment);
+        (older && input.len() == 0).then_some(Self {
+            state,
+            previous,
+            begins_at,
+            frames,
+            snapshots,
+        })
     }
 
     /// The record of `id`.

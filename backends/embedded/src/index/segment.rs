@@ -18,6 +18,7 @@ use super::hash::text_hash;
 use super::header::{Header, KIND, SegmentMeta};
 use super::items::{Beginning, TagFrame};
 use super::list::{ListCursor, ListRef};
+use super::previous::PreviousSegments;
 use super::record::{IdFields, IdRecord, TextRef};
 use super::summary::{FrameRef, SnapshotRef};
 use super::table::Table;
@@ -225,6 +226,21 @@ impl SegmentIndex {
         Ok(hashes)
     }
 
+    /// For each hash, what the records say of the segment before: for writing the index of this segment
+    /// anew.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub(crate) fn previous(&self) -> Result<PreviousSegments> {
+        let mut previous = PreviousSegments::default();
+        self.ids.for_each(&self.blocks, |block, hash, record| {
+            let (_, fields) = self.parse_id(block, record)?;
+            previous.push(hash, fields.previous);
+            Ok(())
+        })?;
+        Ok(previous)
+    }
+
     /// Gives `visit` the record of every id, in the order of their hashes.
     ///
     /// # Errors
@@ -300,14 +316,14 @@ impl SegmentIndex {
     fn parse_id<'a>(&self, block: u32, record: &'a [u8]) -> Result<(TextRef<'a>, IdFields)> {
         let mut input = Input::new(record);
         let text = TextRef::take(&mut input);
-        text.zip(IdFields::take(&mut input))
+        text.zip(IdFields::take(&mut input, self.meta.segment, block))
             .ok_or_else(|| self.blocks.corrupt_block(block, "a record of an id is malformed"))
     }
 
     fn parse_tag<'a>(&self, block: u32, record: &'a [u8]) -> Result<(TextRef<'a>, ListRef)> {
         let mut input = Input::new(record);
         let text = TextRef::take(&mut input);
-        text.zip(ListRef::take(&mut input))
+        text.zip(ListRef::take(&mut input, block))
             .filter(|_| input.len() == 0)
             .ok_or_else(|| self.blocks.corrupt_block(block, "a record of a tag is malformed"))
     }

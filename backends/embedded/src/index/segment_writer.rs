@@ -5,11 +5,11 @@ use annals_core::{Error, Result};
 use super::block_writer::BlockWriter;
 use super::blocks::Stream;
 use super::bytes::to_u64;
-use super::directory::PreviousSegments;
 use super::hash::text_hash;
 use super::header::{Header, KIND, SegmentMeta};
 use super::items::{Beginning, TagFrame};
 use super::list::{ListSink, write_list};
+use super::previous::PreviousSegments;
 use super::record::{IdFields, TextRef};
 use super::segment::SegmentIndex;
 use super::summary::{IdSummary, SegmentSummary, TagSummary};
@@ -127,6 +127,13 @@ fn id_table(
             let message = format!("a segment's summary names a frame of {} without events", id.id);
             return Err(Error::internal(message));
         }
+        let before_this = previous.of(hash);
+        if before_this.is_some_and(|before| before >= summary.segment)
+            || id.state.snapshots_in.is_some_and(|newest| newest > summary.segment)
+        {
+            let message = format!("the index of segment {} leads to newer ones", summary.segment);
+            return Err(Error::internal(message));
+        }
         record.clear();
         TextRef::put(&mut record, lists, id.id.as_str())?;
         let frames = write_list(lists, id.frames.iter().copied())?;
@@ -136,7 +143,7 @@ fn id_table(
         };
         let fields = IdFields {
             state: id.state.clone(),
-            previous: previous.of(hash),
+            previous: before_this,
             begins_at: id.begins_at,
             frames,
             snapshots,

@@ -1,6 +1,7 @@
 //! Damaged and hostile bytes are found, and never crash a reader.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use annals_core::{ErrorKind, Result, SeqRange, Tag};
 
@@ -121,6 +122,27 @@ fn files_of_another_version_or_kind_say_so() {
     assert!(error.message().contains("is not an index of a segment"), "{error}");
     let other = Directory::open(storage, STORE + 1, &[], DirectoryAccess::Read).unwrap();
     assert!(other.damaged[0].message().contains("another store"), "{:?}", other.damaged);
+}
+
+#[test]
+fn a_read_that_fails_is_not_damage() {
+    let storage = stored();
+    let index = SegmentIndex::open(&*storage, SegmentNr::new(7)).unwrap().unwrap();
+    let directory = opened(storage.clone(), &[]).directory;
+    storage.reads_fail.store(true, Ordering::Relaxed);
+    let errors = [
+        index.find(&id("account|alice")).map(drop).unwrap_err(),
+        directory.newest(mix(1)).map(drop).unwrap_err(),
+        read_index(&storage).unwrap_err(),
+        read_run(&storage).unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        let cause = std::error::Error::source(&error).expect("the cause is kept");
+        assert_eq!(cause.to_string(), "the disk does not answer");
+    }
+    storage.reads_fail.store(false, Ordering::Relaxed);
+    assert!(matches!(index.find(&id("account|alice")), Ok(Lookup::Found(_))));
 }
 
 /// Makes the checksum of `block` right again.

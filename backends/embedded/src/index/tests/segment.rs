@@ -1,5 +1,8 @@
 //! What a segment's index was made of comes back from it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use annals_core::{PersistenceId, SeqRange, Tag};
 
 use super::storage::Memory;
@@ -60,12 +63,8 @@ fn everything_of_a_summary_comes_back() {
 
 #[test]
 fn an_empty_segment_has_an_index() {
-    let summary = SegmentSummary {
-        ids: Vec::new(),
-        tags: Vec::new(),
-        offsets: Vec::new(),
-        ..small_summary()
-    };
+    let summary =
+        SegmentSummary { tags: Vec::new(), offsets: Vec::new(), ..small_summary_without_ids() };
     let index = written(&summary);
     index.verify().unwrap();
     assert_eq!(index.find(&id("account|alice")).unwrap(), Lookup::Absent);
@@ -184,6 +183,74 @@ fn ids_of_one_hash_are_told_apart_and_lead_on() {
             assert_eq!(index.find(&right).unwrap(), Lookup::Collision { previous });
         }
     }
+}
+
+#[test]
+fn the_records_of_an_id_lead_from_segment_to_segment() {
+    let storage = Arc::new(Memory::default());
+    let directory = super::directory::opened(storage.clone(), &[]).directory;
+    let mut numbers = Numbers(7);
+    let mut model: BTreeMap<String, Vec<SegmentNr>> = BTreeMap::new();
+    // A published collision of FNV-1a of 64 bits.
+    let mut names = vec!["gMPflVXtwGDXbIhP73TX".to_owned(), "LtHf1prlU1bCeYZEdqWf".to_owned()];
+    names.extend((0..40).map(|number| format!("account|{number}")));
+    assert_eq!(text_hash(&names[0]), text_hash(&names[1]));
+    let index_of = |segment| SegmentIndex::open(&*storage, segment).unwrap().unwrap();
+    for number in 1..=20_u32 {
+        let segment = SegmentNr::new(number);
+        let touched: Vec<&String> = names.iter().filter(|_| numbers.below(4) == 0).collect();
+        let ids =
+            touched.iter().zip(1..).map(|(name, byte)| id_summary(name, byte, 1, 1)).collect();
+        let summary = SegmentSummary { segment, ids, ..small_summary_without_ids() };
+        let previous = directory.previous(summary.hashes()).unwrap();
+        SegmentIndex::write(&*storage, &summary, &previous).unwrap();
+        directory.add(segment, previous.hashes()).unwrap();
+
+        let index = index_of(segment);
+        assert_eq!(index.previous().unwrap(), previous);
+        let older = (1..number).rev().map(|older| Ok(index_of(SegmentNr::new(older))));
+        assert_eq!(PreviousSegments::by_indexes(summary.hashes(), older).unwrap(), previous);
+        for name in touched {
+            model.entry(name.clone()).or_default().push(segment);
+        }
+    }
+    for name in &names {
+        let mut found = Vec::new();
+        let mut next = directory.newest(text_hash(name)).unwrap();
+        while let Some(segment) = next {
+            next = match index_of(segment).find(&id(name.clone())).unwrap() {
+                Lookup::Found(record) => {
+                    found.push(segment);
+                    record.previous
+                }
+                Lookup::Collision { previous } => previous,
+                Lookup::Absent => panic!("segment {segment} has no record of {name}"),
+            };
+        }
+        found.reverse();
+        assert_eq!(found, model.get(name).cloned().unwrap_or_default(), "{name}");
+    }
+    for number in 1..=20 {
+        directory.verify_index(&index_of(SegmentNr::new(number))).unwrap();
+    }
+    let empty = super::directory::opened(Arc::new(Memory::default()), &[]).directory;
+    let error = empty.verify_index(&index_of(SegmentNr::new(20))).unwrap_err();
+    assert!(error.message().contains("segment 20"), "{error}");
+}
+
+fn small_summary_without_ids() -> SegmentSummary {
+    SegmentSummary { ids: Vec::new(), ..small_summary() }
+}
+
+#[test]
+fn an_index_never_leads_to_newer_segments() {
+    let storage = Arc::new(Memory::default());
+    let directory = super::directory::opened(storage.clone(), &[]).directory;
+    let summary = small_summary();
+    directory.add(SegmentNr::new(8), &summary.hashes()).unwrap();
+    let previous = directory.previous(summary.hashes()).unwrap();
+    let error = SegmentIndex::write(&*storage, &summary, &previous).unwrap_err();
+    assert!(error.message().contains("leads to newer ones"), "{error}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -14,6 +14,8 @@ pub(super) struct Memory {
     files: Mutex<BTreeMap<String, Arc<MemoryFile>>>,
     /// How many more changes succeed.
     changes_left: Arc<ChangesLeft>,
+    /// Whether reads fail.
+    pub(super) reads_fail: Arc<AtomicBool>,
     /// What the next listings say, whatever there is.
     pub(super) stale_listings: Mutex<Vec<Vec<String>>>,
 }
@@ -40,6 +42,7 @@ impl ChangesLeft {
 struct MemoryFile {
     bytes: Mutex<Vec<u8>>,
     changes_left: Arc<ChangesLeft>,
+    reads_fail: Arc<AtomicBool>,
 }
 
 impl Memory {
@@ -52,7 +55,11 @@ impl Memory {
     }
 
     pub(super) fn put(&self, name: &str, bytes: Vec<u8>) {
-        let file = MemoryFile { bytes: Mutex::new(bytes), changes_left: self.changes_left.clone() };
+        let file = MemoryFile {
+            bytes: Mutex::new(bytes),
+            changes_left: self.changes_left.clone(),
+            reads_fail: self.reads_fail.clone(),
+        };
         self.files.lock().insert(name.to_owned(), Arc::new(file));
     }
 
@@ -126,6 +133,9 @@ impl StorageFile for MemoryFile {
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if self.reads_fail.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the disk does not answer"));
+        }
         let bytes = self.bytes.lock();
         let rest = bytes.get(usize::try_from(offset).unwrap()..).unwrap_or_default();
         let count = rest.len().min(buffer.len());
