@@ -2,7 +2,5 @@
 
 pub mod storage;
 
-#[allow(dead_code, unused_imports, reason = "the log that uses it follows")]
 mod index;
-#[allow(dead_code, reason = "the log that uses it follows")]
 mod position;

@@ -14,7 +14,7 @@ use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 
 use crate::EventSourced;
-use crate::machine::{Attempts, Config, Next, Recovered, Recovery, Save, Superfluous};
+use crate::machine::{Attempts, Config, Next, Recovered, Recovery, Save, Superfluous, panics};
 
 /// What the workers of a region share.
 pub(crate) struct Shared<B: EventSourced> {
@@ -110,7 +110,10 @@ impl<B: EventSourced> Shared<B> {
 
     async fn load_snapshot(&self, id: &PersistenceId) -> Result<Option<(Snapshot, B)>> {
         let Some(codec) = &self.config.snapshot_codec else { return Ok(None) };
-        let read = |snapshot: &Snapshot| codec.decode(&snapshot.payload);
+        let read = |snapshot: &Snapshot| {
+            panics::caught(|| codec.decode(&snapshot.payload))
+                .unwrap_or_else(|panic| Err(panic.error(format!("a snapshot of {id}"))))
+        };
         let attempts_max = self.config.settings.snapshot_attempts;
         let criteria = SnapshotCriteria::ALL;
         self.step(id, self.snapshots.load_readable(id, &criteria, attempts_max, read)).await

@@ -97,6 +97,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
         let Self { store, components, codec, snapshot_codec, cadence, mut settings, .. } =
             Self { runtime: None, ..self };
         settings.batch_commands_max = settings.batch_commands_max.max(1);
+        settings.mailbox_max = settings.mailbox_max.max(1);
         settings.snapshot_attempts = settings.snapshot_attempts.max(1);
         let limits = store.capabilities();
         let shared = Arc::new(Shared {

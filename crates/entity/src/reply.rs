@@ -149,6 +149,11 @@ impl Caller {
     pub(crate) fn fail(&self, error: Error) {
         self.0.fail(error);
     }
+
+    /// Fails the caller, because nobody will carry the command on.
+    pub(crate) fn fail_torn_down(&self) {
+        self.0.fail_torn_down();
+    }
 }
 
 impl Drop for Caller {
@@ -162,6 +167,7 @@ trait Ask: Send + Sync {
     fn put_back(&self);
     fn is_gone(&self) -> bool;
     fn fail(&self, error: Error);
+    fn fail_torn_down(&self);
     fn release(&self);
 }
 
@@ -238,6 +244,18 @@ impl<T: Send> Ask for Slot<T> {
 
     fn fail(&self, error: Error) {
         self.answer(Err(error));
+    }
+
+    fn fail_torn_down(&self) {
+        let taken = matches!(self.cell.lock().stage, Stage::Taken);
+        self.answer(Err(if taken {
+            Error::outcome_unknown(
+                "the entity's worker was torn down while it was carrying the command out: whether \
+                 its events were stored is not known",
+            )
+        } else {
+            Error::closed("the entity's worker was torn down: nothing of the command was written")
+        }));
     }
 
     fn release(&self) {

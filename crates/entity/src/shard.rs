@@ -9,14 +9,15 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use annals_core::PersistenceId;
-use futures_util::StreamExt;
+use annals_core::{Error, PersistenceId};
 use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::EventSourced;
@@ -157,15 +158,18 @@ impl<B: EventSourced> Shard<B> {
         let id = id.clone();
         let operation: Operation<B> = match output {
             Output::Write(append) => Box::pin(async move {
-                let input = Input::Written(shared.write(append).await);
-                Done { id, input }
+                let written = AssertUnwindSafe(shared.write(append)).catch_unwind().await;
+                let written = written.unwrap_or_else(|_| Err(store_panicked(&id)));
+                Done { id, input: Input::Written(written) }
             }),
             Output::Recover(writer) => Box::pin(async move {
-                let input = Input::Recovered(shared.recover(&id, &writer).await);
-                Done { id, input }
+                let recovered = AssertUnwindSafe(shared.recover(&id, &writer)).catch_unwind().await;
+                let recovered = recovered.unwrap_or_else(|_| Err(store_panicked(&id)));
+                Done { id, input: Input::Recovered(recovered) }
             }),
             Output::Save(save) => Box::pin(async move {
-                shared.save(*save).await;
+                // A panic is a failure like another, and a snapshot is only an economy.
+                let _ = AssertUnwindSafe(shared.save(*save)).catch_unwind().await;
                 Done { id, input: Input::Saved }
             }),
             Output::BackOff(delay) => Box::pin(async move {
@@ -173,7 +177,7 @@ impl<B: EventSourced> Shard<B> {
                 Done { id, input: Input::BackedOff }
             }),
             Output::Leave(writer) => Box::pin(async move {
-                shared.leave(&id, &writer).await;
+                let _ = AssertUnwindSafe(shared.leave(&id, &writer)).catch_unwind().await;
                 Done { id, input: Input::Left }
             }),
             Output::Remove => {
@@ -183,4 +187,10 @@ impl<B: EventSourced> Shard<B> {
         };
         self.in_flight.push(operation);
     }
+}
+
+/// A panic of one call must not end a worker that other entities share; the machine discards whatever
+/// the call was for, which is why asserting unwind safety is right.
+fn store_panicked(id: &PersistenceId) -> Error {
+    Error::internal(format!("{id}: the store panicked: nothing is known of what it did"))
 }

@@ -18,16 +18,15 @@ mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
-use annals::{EventSourced, PersistenceId, Store};
+use annals::{PersistenceId, Store};
 use clap::Parser;
 
-use crate::aircraft::{Aircraft, Command, Totals};
+use crate::aircraft::{Aircraft, Totals};
 use crate::board::{Board, read_carriers};
 use crate::file::{File, Rejected, carrier_names};
-use crate::import::{IN_FLIGHT, import};
+use crate::import::{IN_FLIGHT, import, recover};
 use crate::options::Options;
 use crate::report::{Report, grouped, short};
 use crate::row::{FlightKey, Row};
@@ -81,9 +80,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
 async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(), Failure> {
     let carriers: BTreeSet<&str> = file.rows.iter().map(|row| row.key.carrier.as_str()).collect();
     let (rows, rejected) = recordable(store, file, &carriers).await?;
-    let aircraft = store.entities::<Aircraft>().start();
-    let import = import(&aircraft, &rows).await?;
-    aircraft.stop().await?;
+    let import = import(store, &rows).await?;
     report.line(format_args!(
         "recorded  {} flights ({} events) in {:.2} s: {} a second",
         grouped(import.recorded),
@@ -111,11 +108,11 @@ async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(
 
 /// The rows to record. A flight that another aircraft recorded, in an earlier run, is rejected here,
 /// since the aircraft that this file names cannot know of it.
-async fn recordable(
+async fn recordable<'a>(
     store: &Store,
-    file: &File,
+    file: &'a File,
     carriers: &BTreeSet<&str>,
-) -> Result<(Vec<Arc<Row>>, Vec<Rejected>), Failure> {
+) -> Result<(Vec<&'a Row>, Vec<Rejected>), Failure> {
     let mut recorded: HashMap<FlightKey, PersistenceId> = HashMap::new();
     read_carriers(store, carriers, |aircraft, event| {
         recorded.insert(event.flight().clone(), aircraft);
@@ -129,20 +126,19 @@ async fn recordable(
                 place: format!("flight {}", row.key),
                 reason: format!("{other} recorded it already"),
             }),
-            _ => rows.push(row.clone()),
+            _ => rows.push(row),
         }
     }
     Ok((rows, rejected))
 }
 
-/// Shows the aircraft with the most flights of the file. These are other incarnations than those that
-/// recorded: their states come from the journal.
+/// Shows the aircraft with the most flights of the file, their states recovered from the journal.
 async fn show_aircraft(store: &Store, file: &File, report: Report) -> Result<(), Failure> {
-    let aircraft = store.entities::<Aircraft>().start();
     let start = Instant::now();
     let mut lines = Vec::new();
-    for (id, _) in busiest(file).into_iter().take(AIRCRAFT_SHOWN) {
-        let totals = aircraft.entity(&id).ask(|reply| Command::Totals { reply }).await?;
+    for (aircraft, _) in busiest(file).into_iter().take(AIRCRAFT_SHOWN) {
+        let id = PersistenceId::of(Aircraft::TYPE, &aircraft)?;
+        let totals = recover(store, &id).await?.totals();
         let Totals { departed, arrived, diverted, cancelled, air_minutes, miles } = totals;
         lines.push(format!(
             "          {id}: {departed} departed, {arrived} arrived, {diverted} diverted, \
@@ -153,7 +149,6 @@ async fn show_aircraft(store: &Store, file: &File, report: Report) -> Result<(),
     }
     report.line(format_args!("recovered the busiest aircraft in {}", short(start.elapsed())));
     lines.iter().for_each(|line| report.line(line));
-    aircraft.stop().await?;
     Ok(())
 }
 
@@ -221,7 +216,7 @@ fn suggest(report: Report, url: &str, file: &File) {
     report.line(format_args!("  {program} events tag {carrier} {store} --max 3"));
     report.line(format_args!(
         "  {program} events list '{}|{aircraft}' {store} --max 3",
-        Aircraft::ENTITY_TYPE
+        Aircraft::TYPE
     ));
     report.line(format_args!("  {program} verify {store}"));
 }

@@ -18,5 +18,3 @@ pub(crate) mod offsets;
 pub(crate) mod reading;
 pub(crate) mod reading_live;
 pub(crate) mod slices;
-
-pub(crate) mod random_operations;

@@ -111,10 +111,9 @@ impl<B: EventSourced> Batch<B> {
     ) -> Option<Envelope<B>> {
         let Turn { id, now, config } = turn;
         let context = Context::new(id, live.seq_nr.plus(self.event_count), *now);
-        let command = envelope.command.clone();
         let state = &live.state;
         let decided = panics::caught(|| {
-            let effect = state.handle(command, &context);
+            let effect = state.handle(envelope.command.clone(), &context);
             let encoded = encode(turn, &effect)?;
             Ok((effect, encoded))
         });
@@ -207,6 +206,7 @@ impl<B: EventSourced> Pending<B> {
                 return Err(());
             }
         }
+        envelope.finish();
         Ok(())
     }
 }

@@ -8,8 +8,8 @@ use annals_core::Error;
 use crate::EventSourced;
 use crate::reply::Caller;
 
-/// A command, and who waits for it. Dropping it without an answer leaves the caller *unanswered*,
-/// which the caller is told.
+/// A command, and who waits for it. It ends by [`Envelope::finish`] or [`Envelope::fail`]; dropped
+/// otherwise (its worker was torn down), it tells the caller what is known of the outcome.
 pub(crate) struct Envelope<B: EventSourced> {
     pub(crate) command: B::Command,
     caller: Option<Caller>,
@@ -42,10 +42,24 @@ impl<B: EventSourced> Envelope<B> {
         self.caller.as_ref().is_some_and(Caller::is_gone)
     }
 
+    /// Ends the command: it was carried out, and whether the caller gets an answer is up to its
+    /// handler.
+    pub(crate) fn finish(mut self) {
+        self.caller = None;
+    }
+
     /// Ends the command with an error.
-    pub(crate) fn fail(self, error: Error) {
-        if let Some(caller) = &self.caller {
+    pub(crate) fn fail(mut self, error: Error) {
+        if let Some(caller) = self.caller.take() {
             caller.fail(error);
+        }
+    }
+}
+
+impl<B: EventSourced> Drop for Envelope<B> {
+    fn drop(&mut self) {
+        if let Some(caller) = self.caller.take() {
+            caller.fail_torn_down();
         }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Fault {
     Hangs,
     /// It is passed on and never answers.
     HangsAfter,
+    /// It panics.
+    Panics,
 }
 
 /// The faults to come, and what was seen. A list that is empty means no fault.
@@ -90,6 +92,7 @@ impl Faults {
                 call.await?;
                 injected(kind)
             }
+            Fault::Panics => std::panic::resume_unwind(Box::new("as injected")),
             Fault::Hangs => std::future::pending().await,
             Fault::HangsAfter => {
                 call.await?;

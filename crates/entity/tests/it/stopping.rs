@@ -100,3 +100,30 @@ async fn a_region_that_stops_during_a_failing_recovery_answers_with_its_error() 
     assert!(settings_deadline.elapsed() <= std::time::Duration::from_secs(31));
     assert_eq!(kind_of(asked.await.unwrap()), "unavailable");
 }
+
+#[test]
+fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
+    let workers =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let callers = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let world = World::new();
+    let settings = Settings::default().with_shards(std::num::NonZeroUsize::new(1));
+    let region = world.builder().settings(settings).runtime(workers.handle().clone()).start();
+    let alice = region.entity("alice");
+    world.faults.close_gate();
+    let (writing, waiting) = callers.block_on(async {
+        let writing = asking(&alice, |reply| Command::Deposit { cents: 1, reply });
+        while world.faults.append_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let waiting = asking(&alice, |reply| Command::Deposit { cents: 10, reply });
+        settle().await;
+        (writing, waiting)
+    });
+    workers.shutdown_background();
+    callers.block_on(async {
+        assert_eq!(kind_of(writing.await.unwrap()), "outcome unknown");
+        assert_eq!(kind_of(waiting.await.unwrap()), "closed");
+        assert_eq!(kind_of(balance(&alice).await), "closed");
+    });
+}

@@ -263,3 +263,16 @@ async fn a_deadline_that_passes_while_the_write_is_in_flight_is_an_unknown_outco
     world.faults.open_gate();
     assert_eq!(balance(&alice).await.unwrap(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_panics_spoils_one_command_and_no_worker() {
+    let world = World::new();
+    let region = world.start();
+    let alice = region.entity("alice");
+    world.faults.begins.lock().push_back(Fault::Panics);
+    assert_eq!(kind_of(balance(&alice).await), "internal");
+    world.faults.on_append([Fault::Panics]);
+    assert_eq!(kind_of(deposit(&alice, 1).await), "internal");
+    assert_eq!(deposit(&alice, 10).await.unwrap(), 10);
+    region.stop().await.unwrap();
+}

@@ -7,7 +7,6 @@ mod finite;
 mod ids;
 mod invariants;
 mod live;
-mod over_memory;
 
 use std::time::Duration;
 
