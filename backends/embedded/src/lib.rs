@@ -2,5 +2,27 @@
 
 pub mod storage;
 
+mod builder;
+mod catalog;
+mod end_file;
+mod engine;
+mod format;
 mod index;
+mod journal;
+mod log;
+mod lookup;
+mod offset_store;
 mod position;
+mod read;
+mod read_journal;
+mod recovery;
+mod sealer;
+mod settings;
+mod snapshot;
+mod stats;
+mod store;
+
+pub use builder::EmbeddedBuilder;
+pub use settings::Settings;
+pub use stats::Stats;
+pub use store::EmbeddedStore;

@@ -1,0 +1,193 @@
+//! The body of a frame of events.
+//!
+//! ```text
+//! append id                                   16 bytes
+//! id                                          text
+//! number of the first event                   varint
+//! deleted to, when it was written             varint
+//! 1 if the append began the id above 1, or 0  byte
+//! writer: 0 and 16 bytes of a UUID, or 1 and a text
+//! number of events                            varint
+//! each: timestamp signed, serializer signed, manifest text, event manifest text,
+//!       number of tags varint, each a text, 0 or (1 and a metadata payload), payload bytes
+//! a metadata payload: serializer signed, manifest text, bytes
+//! ```
+
+use std::sync::Arc;
+
+use annals_core::{
+    Append, AppendId, AppendMode, NewEvent, Payload, PersistenceId, SeqNr, SerializerId,
+    StoredEvent, Tag, Tags, Timestamp, WriterId,
+};
+use bytes::Bytes;
+
+use super::FRAME_HEADER_BYTES;
+use super::encoding::{Malformed, Reader, Writer};
+
+/// What stands before the events in a frame of events.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EventsHead {
+    pub(crate) append_id: AppendId,
+    pub(crate) id: PersistenceId,
+    pub(crate) first: SeqNr,
+    pub(crate) deleted_to: SeqNr,
+    /// Whether the append began the id at `first`, above 1.
+    pub(crate) ingest: bool,
+    pub(crate) writer: WriterId,
+    pub(crate) count: u32,
+}
+
+/// A frame of the append's events, with room for the header.
+pub(crate) fn encode_events(append: &Append, deleted_to: SeqNr, begins: bool) -> Vec<u8> {
+    let payloads: usize = append.events().iter().map(|event| event.payload.bytes.len() + 48).sum();
+    let id_bytes = append.id().as_str().len();
+    let mut out = Writer::with_capacity(FRAME_HEADER_BYTES + payloads + id_bytes + 64);
+    out.raw(&[0; FRAME_HEADER_BYTES]);
+    out.raw(&append.append_id().get().to_le_bytes());
+    out.text(append.id().as_str());
+    out.varint(append.after().next().get());
+    out.varint(deleted_to.get());
+    let ingest = begins && append.mode() == AppendMode::Ingest && !append.after().is_zero();
+    out.byte(u8::from(ingest));
+    encode_writer(&mut out, append.writer());
+    out.length(append.events().len());
+    for event in append.events() {
+        encode_event(&mut out, event);
+    }
+    out.into_bytes()
+}
+
+fn encode_writer(out: &mut Writer, writer: &WriterId) {
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    match uuid::Uuid::try_parse(writer.as_str()) {
+        Ok(uuid) if uuid.hyphenated().encode_lower(&mut text) == writer.as_str() => {
+            out.byte(0);
+            out.raw(uuid.as_bytes());
+        }
+        _ => {
+            out.byte(1);
+            out.text(writer.as_str());
+        }
+    }
+}
+
+fn encode_event(out: &mut Writer, event: &NewEvent) {
+    out.signed(event.timestamp.as_millis());
+    out.signed(i64::from(event.payload.serializer.get()));
+    out.text(&event.payload.manifest);
+    out.text(&event.event_manifest);
+    out.length(event.tags.len());
+    for tag in &event.tags {
+        out.text(tag.as_str());
+    }
+    encode_metadata(out, event.metadata.as_ref());
+    out.bytes(&event.payload.bytes);
+}
+
+/// 0, or 1 and a payload.
+pub(super) fn encode_metadata(out: &mut Writer, metadata: Option<&Payload>) {
+    out.byte(u8::from(metadata.is_some()));
+    if let Some(payload) = metadata {
+        encode_payload(out, payload);
+    }
+}
+
+/// Serializer, manifest and bytes.
+pub(super) fn encode_payload(out: &mut Writer, payload: &Payload) {
+    out.signed(i64::from(payload.serializer.get()));
+    out.text(&payload.manifest);
+    out.bytes(&payload.bytes);
+}
+
+/// What stands before the events.
+pub(crate) fn decode_events_head(body: &Bytes) -> Result<EventsHead, Malformed> {
+    head(&mut Reader::new(body))
+}
+
+fn head(reader: &mut Reader<'_>) -> Result<EventsHead, Malformed> {
+    let append_id = AppendId::new(u128::from_le_bytes(reader.array()?));
+    let id = PersistenceId::new(reader.text()?).map_err(|_| Malformed("an id is empty"))?;
+    let first = seq_nr(reader)?;
+    let deleted_to = seq_nr(reader)?;
+    let ingest = flag(reader)?;
+    let writer = match reader.byte()? {
+        0 => WriterId::new(uuid::Uuid::from_bytes(reader.array()?).to_string()),
+        1 => WriterId::new(reader.text()?),
+        _ => return Err(Malformed("a writer is of an unknown form")),
+    };
+    let count = u32::try_from(reader.length()?).map_err(|_| Malformed("too many events"))?;
+    if count == 0 || first.is_zero() || first.plus(u64::from(count)) == SeqNr::MAX {
+        return Err(Malformed("the numbers of events are out of range"));
+    }
+    Ok(EventsHead { append_id, id, first, deleted_to, ingest, writer, count })
+}
+
+/// The head and the events of a frame; payloads share the memory of `body`.
+pub(crate) fn decode_events(body: &Bytes) -> Result<(EventsHead, Vec<StoredEvent>), Malformed> {
+    let reader = &mut Reader::new(body);
+    let head = head(reader)?;
+    let mut events = Vec::with_capacity(super::index(head.count));
+    let (mut manifest, mut event_manifest) = (Arc::from(""), Arc::from(""));
+    let mut seq_nr = head.first;
+    for _ in 0..head.count {
+        let timestamp = Timestamp::from_millis(reader.signed()?);
+        let serializer = SerializerId::new(reader.signed_32()?);
+        let payload_manifest = reader.shared_text(&mut manifest)?;
+        let event_manifest = reader.shared_text(&mut event_manifest)?;
+        let tags = decode_tags(reader)?;
+        let metadata = decode_metadata(reader)?;
+        let payload = Payload { serializer, manifest: payload_manifest, bytes: reader.bytes()? };
+        let writer = head.writer.clone();
+        events.push(StoredEvent {
+            seq_nr,
+            writer,
+            timestamp,
+            payload,
+            event_manifest,
+            tags,
+            metadata,
+        });
+        seq_nr = seq_nr.next();
+    }
+    if !reader.is_empty() {
+        return Err(Malformed("bytes follow the last event"));
+    }
+    Ok((head, events))
+}
+
+fn decode_tags(reader: &mut Reader<'_>) -> Result<Tags, Malformed> {
+    let count = reader.length()?;
+    if count == 0 {
+        return Ok(Tags::NONE);
+    }
+    let mut tags = Vec::with_capacity(count.min(64));
+    for _ in 0..count {
+        tags.push(Tag::new(reader.text()?).map_err(|_| Malformed("a tag is empty"))?);
+    }
+    Ok(tags.into_iter().collect())
+}
+
+/// 0, or 1 and a payload.
+pub(super) fn decode_metadata(reader: &mut Reader<'_>) -> Result<Option<Payload>, Malformed> {
+    if flag(reader)? { decode_payload(reader).map(Some) } else { Ok(None) }
+}
+
+/// Serializer, manifest and bytes.
+pub(super) fn decode_payload(reader: &mut Reader<'_>) -> Result<Payload, Malformed> {
+    let serializer = SerializerId::new(reader.signed_32()?);
+    let manifest = reader.text()?;
+    Ok(Payload::new(serializer, manifest, reader.bytes()?))
+}
+
+/// A sequence number.
+pub(super) fn seq_nr(reader: &mut Reader<'_>) -> Result<SeqNr, Malformed> {
+    SeqNr::new(reader.varint()?).ok_or(Malformed("a sequence number is out of range"))
+}
+
+fn flag(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(Malformed("a flag is neither 0 nor 1")),
+    }
+}

@@ -1,0 +1,27 @@
+//! The bytes of the log, as `docs/format/log.md` describes them. Pure: from values to bytes and back,
+//! and any bytes give a value or an error that says what is wrong with them.
+
+mod encoding;
+mod events;
+mod frame;
+
+mod record;
+mod segment;
+
+pub(crate) use encoding::{Malformed, Reader, Writer};
+pub(crate) use events::{EventsHead, decode_events, decode_events_head, encode_events};
+pub(crate) use frame::{
+    FRAME_HEADER_BYTES, FrameHeader, FrameKind, Link, SealedBody, seal_body, seal_frame,
+};
+pub(crate) use record::{Delete, OffsetSave, SnapshotDelete, SnapshotSave};
+pub(crate) use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+
+/// A 32-bit length as an index.
+pub(crate) fn index(value: u32) -> usize {
+    usize::try_from(value).expect("annals needs a machine of 32 bits or more")
+}
+
+/// A length within a segment, whose bytes are counted in 32 bits.
+pub(crate) fn byte_count(length: usize) -> u32 {
+    u32::try_from(length).expect("lengths within a segment were checked against its capacity")
+}

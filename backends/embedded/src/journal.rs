@@ -1,0 +1,181 @@
+//! The journal of an embedded store.
+
+use annals_core::{
+    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal, PersistenceId,
+    Result, SeqNr, SeqRange, Tag, WriterId,
+};
+use async_trait::async_trait;
+use futures_util::stream;
+
+use crate::catalog::Change;
+use crate::format::{Delete, FrameKind, byte_count, decode_events_head, encode_events};
+use crate::log::Answer;
+use crate::read::{FrameReader, Replay};
+use crate::store::{EmbeddedStore, run_blocking};
+
+#[async_trait]
+impl Journal for EmbeddedStore {
+    fn capabilities(&self) -> Capabilities {
+        self.limits()
+    }
+
+    async fn begin(&self, id: &PersistenceId, _writer: &WriterId) -> Result<Bounds> {
+        self.bounds(id).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        self.check_writable()?;
+        self.limits().check_append(&append)?;
+        let tags = tags_of(&append);
+        let make = || {
+            let planned = self.engine.ensure(append.id(), false)?;
+            let begins = planned == Bounds::default();
+            let ingest = begins && append.mode() == AppendMode::Ingest && !append.after().is_zero();
+            let frame = encode_events(&append, planned.deleted_to, ingest);
+            let change = Change::Events {
+                id: append.id().clone(),
+                first: append.range().from,
+                count: byte_count(append.events().len()),
+                deleted_to: planned.deleted_to,
+                ingest,
+                tags: tags.clone(),
+            };
+            Ok((frame, change))
+        };
+        match self.engine.write(FrameKind::Events, make).await? {
+            Answer::Conflict { highest } => self.repeated_or_conflict(append, highest).await,
+            _ => Ok(append.receipt()),
+        }
+    }
+
+    async fn end(&self, _id: &PersistenceId, _writer: &WriterId) -> Result<()> {
+        self.check_open()
+    }
+
+    fn replay(&self, id: &PersistenceId, range: SeqRange) -> BoxStream<'static, Result<Batch>> {
+        let start = match self.check_open().and_then(|()| self.limits().check_id(id)) {
+            Ok(()) => Step::Start(self.engine.clone(), id.clone(), range),
+            Err(error) => Step::Failed(error),
+        };
+        Box::pin(stream::unfold(start, |step| async move {
+            let read = match step {
+                Step::Done => return None,
+                Step::Failed(error) => return Some((Err(error), Step::Done)),
+                Step::Start(engine, id, range) => {
+                    run_blocking(engine, move |engine| {
+                        engine.refresh()?;
+                        let mut replay = Replay::new(engine.clone(), id, range)?;
+                        Ok((replay.next_batch()?, replay))
+                    })
+                    .await
+                }
+                Step::Next(mut replay) => {
+                    let engine = replay.engine().clone();
+                    run_blocking(engine, move |_| Ok((replay.next_batch()?, replay))).await
+                }
+            };
+            match read {
+                Ok((Some(batch), replay)) => Some((Ok(batch), Step::Next(replay))),
+                Ok((None, _)) => None,
+                Err(error) => Some((Err(error), Step::Done)),
+            }
+        }))
+    }
+
+    async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
+        self.check_open()?;
+        self.engine.refresh()?;
+        let id = id.clone();
+        match self.engine.state.read().head_in_memory(&id) {
+            Some(head) => return Ok(head.bounds),
+            None => {}
+        }
+        self.blocking(move |engine| engine.bounds(&id)).await
+    }
+
+    async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
+        self.check_writable()?;
+        let bounds = self.bounds(id).await?;
+        let to = to.min(bounds.highest);
+        if to <= bounds.deleted_to {
+            return Ok(());
+        }
+        let make = || {
+            self.engine.ensure(id, false)?;
+            let delete = Delete { id: id.clone(), to };
+            Ok((delete.encode(), Change::Delete { id: id.clone(), to }))
+        };
+        self.engine.write(FrameKind::Delete, make).await.map(|_| ())
+    }
+
+    async fn close(&self) -> Result<()> {
+        let engine = self.engine.clone();
+        engine.queue.close();
+        self.stop_off_the_runtime().await?;
+        match engine.closed.lock().take() {
+            Some(Err(error)) => {
+                let location = engine.location();
+                Err(Error::unavailable(format!(
+                    "the orderly end of the store in {location} was not recorded; nothing acknowledged is \
+                     lost, and the next opening checks the log"
+                ))
+                .with_source(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+enum Step {
+    Start(std::sync::Arc<crate::engine::Engine>, PersistenceId, SeqRange),
+    Next(Replay),
+    Failed(Error),
+    Done,
+}
+
+fn tags_of(append: &Append) -> Vec<Tag> {
+    let mut tags: Vec<Tag> =
+        append.events().iter().flat_map(|event| event.tags.iter().cloned()).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
+}
+
+impl EmbeddedStore {
+    /// A conflict is none if the events that stand there came with this very append (J5).
+    async fn repeated_or_conflict(&self, append: Append, highest: SeqNr) -> Result<Appended> {
+        self.blocking(move |engine| {
+            let range = append.range();
+            if range.to <= highest {
+                let first = SeqRange::new(range.from, range.from);
+                for segment in engine.segments_of(append.id(), first)? {
+                    for byte in engine.id_frames(segment, append.id(), first)? {
+                        let position = crate::position::Position::new(segment, byte);
+                        let frame = FrameReader::read_one(engine, position)?;
+                        let head = decode_events_head(&frame.body)
+                            .map_err(|malformed| Error::corrupt(malformed.to_string()))?;
+                        if head.append_id == append.append_id() {
+                            return Ok(append.receipt());
+                        }
+                    }
+                }
+            }
+            let (id, after) = (append.id(), append.after());
+            Err(Error::conflict(
+                highest,
+                format!("{id} stands at {highest}, not at {after}: nothing was written"),
+            ))
+        })
+        .await
+    }
+
+    /// Stops the threads without blocking the runtime.
+    async fn stop_off_the_runtime(&self) -> Result<()> {
+        let Some(stop) = self.stopping() else { return Ok(()) };
+        run_blocking(self.engine.clone(), move |engine| {
+            stop.run(engine);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,143 @@
+//! Walks through the frames of a segment in order and checks everything: checksums, the chain of
+//! frames, the zeroes between batches.
+
+use annals_core::Result;
+use bytes::Bytes;
+
+use super::files::{SegmentFile, unreadable};
+use crate::format::{FRAME_HEADER_BYTES, FrameHeader, byte_count, index};
+use crate::storage::{BLOCK_BYTES, Storage};
+
+/// How much is read at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A frame that was checked.
+#[derive(Debug, Clone)]
+pub(crate) struct ScannedFrame {
+    /// Its first byte within the segment.
+    pub(crate) byte: u32,
+    /// Its header.
+    pub(crate) header: FrameHeader,
+    /// Its body; shares the memory of what was read.
+    pub(crate) body: Bytes,
+}
+
+/// What comes next in a segment.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// A whole frame.
+    Frame(ScannedFrame),
+    /// Zeroes: nothing was written behind this byte, the end of the last frame.
+    End { byte: u32 },
+    /// At this byte, something that is neither.
+    Invalid { byte: u32, what: &'static str },
+}
+
+/// Where the scan of a segment has come.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    storage: &'a dyn Storage,
+    segment: &'a SegmentFile,
+    /// Where the next frame may begin.
+    at: u32,
+    /// The checksum of the last frame, if it is known.
+    previous: Option<u32>,
+    /// Nothing at or behind this byte is looked at.
+    limit: u32,
+    chunk: Bytes,
+    chunk_at: u32,
+}
+
+impl<'a> Scan<'a> {
+    /// A scan from `at`, where a frame begins, up to `limit`. With `previous` the chain is checked
+    /// from the first frame on.
+    pub(crate) fn new(
+        storage: &'a dyn Storage,
+        segment: &'a SegmentFile,
+        at: u32,
+        previous: Option<u32>,
+        limit: u32,
+    ) -> Self {
+        let limit = limit.min(segment.header.capacity);
+        Self { storage, segment, at, previous, limit, chunk: Bytes::new(), chunk_at: at }
+    }
+
+    /// The checksum of the last frame.
+    pub(crate) fn last_checksum(&self) -> Option<u32> {
+        self.previous
+    }
+
+    /// The next frame, or what stands in its place.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be read, `Corrupt` if it is cut.
+    pub(crate) fn step(&mut self) -> Result<Step> {
+        let end = self.at;
+        let Some(byte) = self.skip_padding()? else {
+            return Ok(Step::Invalid { byte: end, what: "what lies between two writes is not zero" });
+        };
+        if byte >= self.limit {
+            return Ok(Step::End { byte: end });
+        }
+        let head = self.read(byte, FRAME_HEADER_BYTES)?;
+        let header = match FrameHeader::decode(&head, self.segment.header.epoch) {
+            Ok(Some(header)) => header,
+            Ok(None) if head.iter().all(|byte| *byte == 0) => return Ok(Step::End { byte: end }),
+            Ok(None) => return Ok(Step::Invalid { byte, what: "a frame has no length" }),
+            Err(malformed) => return Ok(Step::Invalid { byte, what: malformed.0 }),
+        };
+        if self.previous.is_some_and(|previous| previous != header.previous) {
+            return Ok(Step::Invalid { byte, what: "a frame does not follow the one before it" });
+        }
+        if header.length > self.limit - byte {
+            return Ok(Step::Invalid { byte, what: "a frame is longer than what was written" });
+        }
+        let frame = self.read(byte, index(header.length))?;
+        let body = match header.body(&frame) {
+            Ok(body) => frame.slice(body),
+            Err(malformed) => return Ok(Step::Invalid { byte, what: malformed.0 }),
+        };
+        self.at = byte + header.length;
+        self.previous = Some(header.checksum);
+        Ok(Step::Frame(ScannedFrame { byte, header, body }))
+    }
+
+    /// Where the next frame begins: here, or at the next block if zeroes fill this one. `None` if
+    /// something else fills it.
+    fn skip_padding(&mut self) -> Result<Option<u32>> {
+        let in_block = index(self.at) % BLOCK_BYTES;
+        if in_block == 0 || self.at >= self.limit {
+            return Ok(Some(self.at));
+        }
+        let rest = (BLOCK_BYTES - in_block).min(index(self.limit - self.at));
+        let padding = self.read(self.at, rest)?;
+        if padding.iter().take(4).any(|byte| *byte != 0) {
+            return Ok(Some(self.at));
+        }
+        if padding.iter().any(|byte| *byte != 0) {
+            return Ok(None);
+        }
+        Ok(Some(self.at + byte_count(rest)))
+    }
+
+    /// `length` bytes at `at`, from the chunk or from the file.
+    fn read(&mut self, at: u32, length: usize) -> Result<Bytes> {
+        let from = index(at.saturating_sub(self.chunk_at));
+        if at < self.chunk_at || from.saturating_add(length) > self.chunk.len() {
+            self.fill(at, length)?;
+            return Ok(self.chunk.slice(..length.min(self.chunk.len())));
+        }
+        Ok(self.chunk.slice(from..from + length))
+    }
+
+    fn fill(&mut self, at: u32, length: usize) -> Result<()> {
+        let available = index(self.segment.header.capacity.saturating_sub(at));
+        let mut bytes = vec![0; CHUNK_BYTES.max(length).min(available)];
+        let segment = self.segment.header.segment;
+        crate::storage::read_exact_at(&*self.segment.file, &mut bytes, at.into())
+            .map_err(|error| unreadable(self.storage, segment, at.into(), error))?;
+        self.chunk = bytes.into();
+        self.chunk_at = at;
+        Ok(())
+    }
+}

@@ -1,0 +1,290 @@
+//! The one writer: takes everything that waits, decides on it, writes it with one synced write, and
+//! only then makes it visible and answers.
+//!
+//! ```text
+//! queue ──take──► plan (conflicts) ──► one batch ──write+sync──► apply ──► answers
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use annals_core::{Error, Result, SeqNr};
+use bytes::Bytes;
+
+use super::files::{SegmentFile, segment_name};
+use super::queue::{Answer, Request};
+use super::spare::whole_blocks;
+use super::tail::TailBatch;
+use crate::catalog::{Change, MemIndex, Planned};
+use crate::end_file::{EndFile, LogEnd};
+use crate::engine::Engine;
+use crate::format::{Link, SEGMENT_HEADER_BYTES, SegmentHeader, byte_count, index, seal_frame};
+use crate::position::{Position, SegmentNr};
+use crate::stats::Counters;
+use crate::storage::AlignedBuf;
+
+/// The most bytes of one batch, unless a single frame is larger.
+pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+
+/// Where the writer goes on.
+#[derive(Debug)]
+pub(crate) struct WriterParts {
+    /// The segment being written.
+    pub(crate) segment: SegmentFile,
+    /// Where the next batch begins: a block boundary.
+    pub(crate) at: u32,
+    /// Where what is durable ends.
+    pub(crate) synced: Position,
+    /// The checksum of the last frame.
+    pub(crate) previous: u32,
+    /// Tells other processes what is synced.
+    pub(crate) end_file: EndFile,
+}
+
+/// The writer of a store; owned by its thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    engine: Arc<Engine>,
+    parts: WriterParts,
+    buffer: AlignedBuf,
+}
+
+/// A request that is in the batch.
+struct Written {
+    change: Change,
+    entry: usize,
+    byte: u32,
+    answer: tokio::sync::oneshot::Sender<Answer>,
+}
+
+#[derive(Default)]
+struct Batch {
+    written: Vec<Written>,
+    /// Answers that depend on what is being written.
+    conflicts: Vec<(tokio::sync::oneshot::Sender<Answer>, SeqNr)>,
+    reloads: Vec<tokio::sync::oneshot::Sender<Answer>>,
+    later: Vec<Request>,
+}
+
+impl Writer {
+    /// A writer that goes on at `parts`.
+    pub(crate) fn new(engine: Arc<Engine>, parts: WriterParts) -> Self {
+        Self { engine, parts, buffer: AlignedBuf::with_capacity(1 << 16) }
+    }
+
+    /// Writes until the queue is closed and empty; then records the end. The body of the thread.
+    pub(crate) fn run(mut self) {
+        let mut waiting = VecDeque::new();
+        while self.engine.queue.take(&mut waiting) {
+            self.write_some(&mut waiting);
+        }
+        if self.engine.poisoned().is_none() {
+            let closed = self.parts.end_file.write_synced(&self.end(true));
+            self.engine.record_close(closed);
+        }
+    }
+
+    fn end(&self, closed: bool) -> LogEnd {
+        LogEnd {
+            store_id: self.engine.store_id,
+            position: self.parts.synced,
+            last_checksum: self.parts.previous,
+            closed,
+        }
+    }
+
+    /// Writes one batch of what waits.
+    fn write_some(&mut self, waiting: &mut VecDeque<Request>) {
+        if let Some(reason) = self.engine.poisoned() {
+            for request in waiting.drain(..) {
+                let _ = request.answer.send(Answer::Failed(Error::closed(reason.clone())));
+            }
+            return;
+        }
+        if let Some(length) = waiting.front().map(|request| byte_count(request.frame.len())) {
+            if length > self.room() {
+                if let Err(error) = self.roll(length) {
+                    if let Some(request) = waiting.pop_front() {
+                        let _ = request.answer.send(Answer::Failed(error));
+                    }
+                    return;
+                }
+            }
+        }
+        let batch = self.plan(waiting);
+        self.commit(batch, waiting);
+    }
+
+    fn room(&self) -> u32 {
+        self.parts.segment.header.capacity.saturating_sub(self.parts.at)
+    }
+
+    /// Decides on what waits, and gathers what fits into the buffer.
+    fn plan(&mut self, waiting: &mut VecDeque<Request>) -> Batch {
+        let mut batch = Batch::default();
+        let mut offsets = Vec::new();
+        let room = index(self.room());
+        let mut checksum = self.parts.previous;
+        self.buffer.clear();
+        let mut state = self.engine.state.write();
+        while let Some(next) = waiting.front() {
+            let length = self.buffer.len() + next.frame.len();
+            if length > room || (length > BATCH_BYTES_MAX && !self.buffer.is_empty()) {
+                break;
+            }
+            let Some(mut request) = waiting.pop_front() else { break };
+            match state.plan(&request.change, &mut offsets) {
+                Planned::Write { entry } => {
+                    let link = Link {
+                        epoch: self.parts.segment.header.epoch,
+                        previous: checksum,
+                        synced: Position::new(self.parts.segment.header.segment, self.parts.at),
+                    };
+                    checksum = seal_frame(&mut request.frame, request.kind, request.body, link);
+                    let byte = self.parts.at + byte_count(self.buffer.len());
+                    self.buffer.extend(&request.frame);
+                    let (change, answer) = (request.change, request.answer);
+                    batch.written.push(Written { change, entry, byte, answer });
+                }
+                Planned::Conflict { highest } => batch.conflicts.push((request.answer, highest)),
+                Planned::Reload => batch.reloads.push(request.answer),
+                Planned::Later => batch.later.push(request),
+            }
+        }
+        drop(state);
+        if !batch.written.is_empty() {
+            self.parts.previous = checksum;
+        }
+        batch
+    }
+
+    /// Makes the batch durable, then visible, then known.
+    fn commit(&mut self, batch: Batch, waiting: &mut VecDeque<Request>) {
+        if !batch.written.is_empty() {
+            let length = self.buffer.len();
+            self.buffer.pad_to_block();
+            let written =
+                self.parts.segment.file.write_blocks_synced(&self.buffer, self.parts.at.into());
+            if let Err(error) = written {
+                return self.poison(batch, error);
+            }
+            self.publish(length, &batch.written);
+        }
+        for Written { answer, .. } in batch.written {
+            let _ = answer.send(Answer::Stored);
+        }
+        for (answer, highest) in batch.conflicts {
+            let _ = answer.send(Answer::Conflict { highest });
+        }
+        for answer in batch.reloads {
+            let _ = answer.send(Answer::Reload);
+        }
+        for request in batch.later.into_iter().rev() {
+            waiting.push_front(request);
+        }
+    }
+
+    /// Makes a durable batch of `length` bytes visible to this process and to others.
+    fn publish(&mut self, length: usize, written: &[Written]) {
+        let segment = self.parts.segment.header.segment;
+        let start = Position::new(segment, self.parts.at);
+        let end = Position::new(segment, self.parts.at + byte_count(length));
+        self.parts.at = whole_blocks(end.byte);
+        self.parts.synced = end;
+        if let Err(error) = self.parts.end_file.write(&self.end(false)) {
+            // Other processes see it late; nothing else depends on it.
+            tracing::warn!(%error, "the file that tells readers where the log ends was not written");
+        }
+        let bytes = Bytes::copy_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
+        let mut state = self.engine.state.write();
+        for Written { change, entry, byte, .. } in written {
+            state.apply(change, *entry, *byte);
+        }
+        state.active.end = end.byte;
+        state.active.last_checksum = self.parts.previous;
+        state.end = end;
+        drop(state);
+        if written.iter().any(|written| matches!(written.change, Change::Delete { .. })) {
+            // What was decoded for live readers may hold events that are deleted now.
+            self.engine.tail.clear();
+        }
+        self.engine.tail.push(TailBatch::new(start, end, bytes));
+        Counters::add(&self.engine.counters.batches, 1);
+        Counters::add(&self.engine.counters.frames, written.len());
+        self.engine.announce();
+    }
+
+    /// A write failed: what of it is durable is not known, and writing on could bury it. Nothing is
+    /// written any more until the store is opened anew, which finds out.
+    fn poison(&self, batch: Batch, error: std::io::Error) {
+        let file = segment_name(self.parts.segment.header.segment);
+        let location = self.engine.location();
+        let reason = format!(
+            "a write to {file} in {location} failed ({error}); nothing acknowledged is lost, and nothing \
+             more is written: open the store anew"
+        );
+        tracing::error!(%reason, "the log is closed");
+        self.engine.poison(reason.clone());
+        for Written { answer, change, .. } in batch.written {
+            let id = change.id().map(ToString::to_string).unwrap_or_default();
+            let unknown = Error::outcome_unknown(format!("whether {id} was written is not known: {reason}"));
+            let _ = answer.send(Answer::Failed(unknown));
+        }
+        let others = batch.conflicts.into_iter().map(|(answer, _)| answer);
+        let later = batch.later.into_iter().map(|request| request.answer);
+        for answer in others.chain(batch.reloads).chain(later) {
+            let _ = answer.send(Answer::Failed(Error::closed(reason.clone())));
+        }
+    }
+
+    /// Begins the next segment, with room for a frame of `length` bytes.
+    fn roll(&mut self, length: u32) -> Result<()> {
+        let storage = self.engine.storage();
+        let full = &self.parts.segment.header;
+        let next = full.segment.next();
+        let capacity = self.engine.settings.capacity_of(next);
+        let capacity_min = whole_blocks(length.saturating_add(SEGMENT_HEADER_BYTES));
+        let spare = self.engine.spares.take(capacity, capacity_min).map_err(|error| {
+            let location = storage.location();
+            Error::unavailable(format!(
+                "the log in {location} has no room for its next segment of {capacity} bytes; nothing of this \
+                 append was written, and it succeeds when there is room"
+            ))
+            .with_source(error)
+        })?;
+        let header = SegmentHeader {
+            store_id: full.store_id,
+            segment: next,
+            epoch: self.engine.draw_epoch(next),
+            previous_end: Some(self.parts.synced),
+            previous_checksum: self.parts.previous,
+            capacity: spare.capacity,
+        };
+        let begun = spare
+            .file
+            .write_blocks_synced(&header.encode(), 0)
+            .and_then(|()| storage.rename(&spare.name, &segment_name(next)))
+            .and_then(|()| storage.sync_directory());
+        if let Err(error) = begun {
+            let location = storage.location();
+            let reason = format!(
+                "segment {next} in {location} could not be begun ({error}); nothing acknowledged is lost, and \
+                 nothing more is written: open the store anew"
+            );
+            self.engine.poison(reason.clone());
+            return Err(Error::closed(reason).with_source(error));
+        }
+        self.begin(SegmentFile { file: spare.file, header }, next);
+        Ok(())
+    }
+
+    fn begin(&mut self, segment: SegmentFile, next: SegmentNr) {
+        let checksum = segment.header.checksum();
+        self.parts.segment = segment;
+        self.parts.at = SEGMENT_HEADER_BYTES;
+        self.parts.previous = checksum;
+        self.engine.state.write().roll(MemIndex::new(next, SEGMENT_HEADER_BYTES, checksum));
+        self.engine.spares.want(self.engine.settings.capacity_of(next.next()));
+        self.engine.sealer.wake();
+    }
+}

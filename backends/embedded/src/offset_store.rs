@@ -1,0 +1,49 @@
+//! The offset store of an embedded store: offsets are frames of the same log.
+
+use annals_core::{
+    Error, ErrorKind, Offset, OffsetRevision, OffsetStore, Result, StoredOffset,
+};
+use async_trait::async_trait;
+
+use crate::catalog::Change;
+use crate::format::{FrameKind, OffsetSave};
+use crate::log::Answer;
+use crate::read::LogOffset;
+use crate::store::EmbeddedStore;
+
+#[async_trait]
+impl OffsetStore for EmbeddedStore {
+    async fn load_offset(&self, name: &str) -> Result<Option<StoredOffset>> {
+        self.check_open()?;
+        self.engine.refresh()?;
+        Ok(self.engine.state.read().offsets.get(name).cloned())
+    }
+
+    async fn list_offsets(&self) -> Result<Vec<StoredOffset>> {
+        self.check_open()?;
+        self.engine.refresh()?;
+        Ok(self.engine.state.read().offsets.values().cloned().collect())
+    }
+
+    async fn save_offset(
+        &self,
+        name: &str,
+        expected: OffsetRevision,
+        offset: Offset,
+    ) -> Result<OffsetRevision> {
+        self.check_writable()?;
+        if name.is_empty() || name.len() > self.limits().text_bytes_max {
+            return Err(Error::invalid(format!("the projection name {name:?} is empty or too long")));
+        }
+        LogOffset::decode(&offset, self.engine.store_id)?;
+        let stored = StoredOffset { name: name.to_owned(), offset, revision: expected.next() };
+        let make = || Ok((OffsetSave::encode(&stored), Change::OffsetSave(stored.clone())));
+        match self.engine.write(FrameKind::OffsetSave, make).await? {
+            Answer::Conflict { highest } => Err(Error::new(
+                ErrorKind::Conflict { highest },
+                format!("the offset of {name} was saved by another: it stands at revision {highest}"),
+            )),
+            _ => Ok(stored.revision),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Reading the log: single frames, the history of an id, pages across ids. Blocking; the store's
+//! methods call it on the runtime's threads for blocking work.
+
+mod frames;
+mod offset;
+mod page;
+mod replay;
+
+pub(crate) use frames::{FrameReader, ReadFrame};
+pub(crate) use offset::LogOffset;
+pub(crate) use page::{PageRequest, read_ids, read_page};
+pub(crate) use replay::Replay;
+
+/// The events and payload bytes that a batch or page holds, but for one append.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;

@@ -1,0 +1,151 @@
+//! The history of one entity, batch by batch.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use annals_core::{Batch, Error, PersistenceId, Result, SeqNr, SeqRange};
+
+use super::{BATCH_BYTES, FrameReader};
+use crate::catalog::{MemIndex, Sealed};
+use crate::engine::Engine;
+use crate::format::decode_events;
+use crate::index::FrameRef;
+use crate::position::SegmentNr;
+use crate::stats::Counters;
+
+/// Where the frames of one segment are known from.
+#[derive(Debug)]
+enum Piece {
+    Frames(SegmentNr, Vec<FrameRef>),
+    Unsealed(Arc<MemIndex>),
+    Sealed(SegmentNr),
+}
+
+/// A replay under way. What it covers was fixed when it was made.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    engine: Arc<Engine>,
+    sealed: Arc<Sealed>,
+    id: PersistenceId,
+    /// What is still to be delivered.
+    rest: SeqRange,
+    pieces: VecDeque<Piece>,
+    frames: VecDeque<FrameRef>,
+    reader: Option<FrameReader>,
+}
+
+impl Replay {
+    /// A replay of what is stored of `range` now.
+    pub(crate) fn new(engine: Arc<Engine>, id: PersistenceId, range: SeqRange) -> Result<Self> {
+        let mut pieces = VecDeque::new();
+        let (head, sealed) = {
+            let state = engine.state.read();
+            for segment in &state.sealing {
+                if segment.get(&id).is_some_and(|entry| entry.touched) {
+                    pieces.push_back(Piece::Unsealed(segment.clone()));
+                }
+            }
+            if let Some(entry) = state.active.get(&id) {
+                let frames = entry.frames_in(range.from, range.to).to_vec();
+                pieces.push_back(Piece::Frames(state.active.segment, frames));
+            }
+            (state.head_in_memory(&id), state.sealed.clone())
+        };
+        let head = match head {
+            Some(head) => Some(head),
+            None => sealed.head(&id)?,
+        };
+        let stored = head.map(|head| head.bounds.stored());
+        let rest = stored.map_or(SeqRange::new(SeqNr::FIRST, SeqNr::ZERO), |stored| {
+            SeqRange::new(range.from.max(stored.from), range.to.min(stored.to))
+        });
+        if !rest.is_empty() {
+            for segment in sealed.segments_of(&id, rest)? {
+                pieces.push_front(Piece::Sealed(segment));
+            }
+        }
+        Ok(Self { engine, sealed, id, rest, pieces, frames: VecDeque::new(), reader: None })
+    }
+
+    /// The engine it reads.
+    pub(crate) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// `Corrupt` if a frame is damaged or missing; `Unavailable` if the log cannot be read.
+    pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>> {
+        let mut batch = Batch::default();
+        let mut bytes = 0;
+        while bytes < BATCH_BYTES && !self.rest.is_empty() {
+            let Some(frame) = self.next_frame()? else {
+                return Err(Error::corrupt(format!(
+                    "events {}-{} of {} are missing from the log in {}",
+                    self.rest.from,
+                    self.rest.to,
+                    self.id,
+                    self.engine.location()
+                )));
+            };
+            bytes += self.read(frame, &mut batch)?;
+        }
+        Counters::add(&self.engine.counters.events_decoded, batch.events.len());
+        Ok((!batch.events.is_empty()).then_some(batch))
+    }
+
+    fn next_frame(&mut self) -> Result<Option<FrameRef>> {
+        loop {
+            if let Some(frame) = self.frames.pop_front() {
+                return Ok(Some(frame));
+            }
+            let Some(piece) = self.pieces.pop_front() else { return Ok(None) };
+            let (segment, frames) = match piece {
+                Piece::Frames(segment, frames) => (segment, frames),
+                Piece::Sealed(segment) => {
+                    (segment, self.sealed.frames(segment, &self.id, self.rest)?)
+                }
+                Piece::Unsealed(index) => {
+                    let entry = index.get(&self.id);
+                    let frames = entry.map(|entry| entry.frames_in(self.rest.from, self.rest.to));
+                    (index.segment, frames.unwrap_or_default().to_vec())
+                }
+            };
+            let within = |frame: &FrameRef| frame.first <= self.rest.to;
+            self.frames = frames
+                .into_iter()
+                .filter(|frame| last_of(frame) >= self.rest.from && within(frame))
+                .collect();
+            if !self.frames.is_empty() {
+                self.reader = Some(FrameReader::new(self.engine.clone(), segment)?);
+            }
+        }
+    }
+
+    /// Adds the events of `frame` that are wanted; gives the bytes that the frame holds.
+    fn read(&mut self, frame: FrameRef, batch: &mut Batch) -> Result<usize> {
+        let Some(reader) = &mut self.reader else { return Ok(0) };
+        let mut next = self.frames.iter().map(|frame| frame.byte);
+        let read = reader.read(frame.byte, &mut next)?;
+        let (head, events) = decode_events(&read.body)
+            .map_err(|malformed| reader.damaged(frame.byte, malformed))?;
+        if head.id != self.id || head.first != frame.first {
+            return Err(reader.damaged(frame.byte, "the index and the log disagree"));
+        }
+        if frame.first > self.rest.from {
+            let what = format!("event {} of {} is missing", self.rest.from, self.id);
+            return Err(reader.damaged(frame.byte, what));
+        }
+        let wanted = events.into_iter().filter(|event| self.rest.contains(event.seq_nr));
+        batch.events.extend(wanted);
+        if let Some(last) = batch.events.last() {
+            self.rest.from = last.seq_nr.next();
+        }
+        Ok(read.body.len())
+    }
+}
+
+fn last_of(frame: &FrameRef) -> SeqNr {
+    frame.first.plus(u64::from(frame.count) - 1)
+}

@@ -1,0 +1,312 @@
+//! Opening: finds out where the log ends, and makes the catalog of what is not sealed.
+//!
+//! ```text
+//! sealed segments: their index files say where they end
+//! the rest:        every frame is read and checked
+//! the last one:    its end is a torn write (cut), or damage (Corrupt)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use annals_core::{Bounds, Error, PersistenceId, Result, StoredOffset};
+
+use crate::catalog::{Change, Head, MemIndex, Sealed, Snapshots};
+use crate::end_file::LogEnd;
+use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
+use crate::log::{
+    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, segment_name, segment_of, unreadable, whole_blocks,
+};
+use crate::position::{Position, SegmentNr};
+use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, read_exact_at};
+
+/// What the frame of an append has beside the append's own bytes, at most.
+const FRAME_SLACK_BYTES: u32 = 8 << 20;
+
+/// What was found.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub(crate) active: MemIndex,
+    pub(crate) sealing: Vec<Arc<MemIndex>>,
+    pub(crate) offsets: BTreeMap<String, StoredOffset>,
+    /// The active segment.
+    pub(crate) segment: SegmentFile,
+    /// How many bytes were scanned.
+    pub(crate) scanned: u64,
+}
+
+/// The segments that have a file, ascending.
+pub(crate) fn segments(storage: &dyn Storage) -> Result<Vec<SegmentNr>> {
+    let names = storage.list().map_err(|error| {
+        let location = storage.location();
+        Error::unavailable(format!("the directory {location} cannot be read")).with_source(error)
+    })?;
+    let mut segments: Vec<SegmentNr> = names.iter().filter_map(|name| segment_of(name)).collect();
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// A recovery under way.
+#[derive(Debug)]
+pub(crate) struct Recovery<'a> {
+    storage: &'a dyn Storage,
+    end: LogEnd,
+    sealed: &'a Sealed,
+    sealing: Vec<Arc<MemIndex>>,
+    offsets: BTreeMap<String, StoredOffset>,
+    append_bytes_max: u32,
+    scanned: u64,
+}
+
+impl<'a> Recovery<'a> {
+    /// A recovery of the store whose end file says `end`, and whose writer wrote appends of at most
+    /// `append_bytes_max`.
+    pub(crate) fn new(
+        storage: &'a dyn Storage,
+        end: LogEnd,
+        sealed: &'a Sealed,
+        append_bytes_max: u32,
+    ) -> Result<Self> {
+        let offsets = sealed.offsets()?;
+        let sealing = Vec::new();
+        Ok(Self { storage, end, sealed, sealing, offsets, append_bytes_max, scanned: 0 })
+    }
+
+    /// Reads the segments that are not sealed. `writable` says whether a torn end is cut off.
+    ///
+    /// # Errors
+    /// `Corrupt` for damage of anything that was durable, with file and position.
+    pub(crate) fn run(mut self, writable: bool) -> Result<Recovered> {
+        let mut previous = self.sealed.last_end();
+        let first = previous.map_or(SegmentNr::FIRST, |(end, _)| end.segment.next());
+        let found = segments(self.storage)?;
+        let last = found.last().copied().unwrap_or(first);
+        if last < self.end.position.segment || last < first {
+            let missing = self.end.position.segment.max(first);
+            return Err(corrupt(self.storage, missing, 0, "the file is missing"));
+        }
+        let mut number = first;
+        loop {
+            let (file, mut mem_index) = self.open(number, previous, writable)?;
+            let end = self.scan(&file, &mut mem_index, number == last)?;
+            if number == last {
+                if writable {
+                    self.cut(&file, end)?;
+                }
+                let Self { sealing, offsets, scanned, .. } = self;
+                return Ok(Recovered { active: mem_index, sealing, offsets, segment: file, scanned });
+            }
+            previous = Some((Position::new(number, mem_index.end), mem_index.last_checksum));
+            self.sealing.push(Arc::new(mem_index));
+            number = number.next();
+        }
+    }
+
+    /// Opens `segment`, which must follow what came before.
+    fn open(
+        &self,
+        segment: SegmentNr,
+        previous: Option<(Position, u32)>,
+        writable: bool,
+    ) -> Result<(SegmentFile, MemIndex)> {
+        let name = segment_name(segment);
+        let opened =
+            if writable { self.storage.open_writable(&name) } else { self.storage.open(&name) };
+        let file = opened.map_err(|error| unreadable(self.storage, segment, 0, error))?;
+        let file = SegmentFile::open(self.storage, Some(self.end.store_id), segment, file)?;
+        let (end, checksum) = previous.map_or((None, 0), |(end, sum)| (Some(end), sum));
+        if file.header.previous_end != end || file.header.previous_checksum != checksum {
+            let what = "the segment does not follow the one before it";
+            return Err(corrupt(self.storage, segment, 0, what));
+        }
+        let mem_index = MemIndex::new(segment, SEGMENT_HEADER_BYTES, file.header.checksum());
+        Ok((file, mem_index))
+    }
+
+    /// Reads all frames of a segment; gives where the last whole one ends.
+    fn scan(&mut self, file: &SegmentFile, into: &mut MemIndex, last: bool) -> Result<u32> {
+        let previous = Some(into.last_checksum);
+        let capacity = file.header.capacity;
+        let mut scan = Scan::new(self.storage, file, SEGMENT_HEADER_BYTES, previous, capacity);
+        loop {
+            let (stop, what, damaged_at) = match scan.step()? {
+                Step::Frame(frame) => {
+                    self.apply(&frame, into)?;
+                    into.end = frame.byte + frame.header.length;
+                    into.last_checksum = frame.header.checksum;
+                    continue;
+                }
+                Step::End { byte } => (byte, "the log ends too early", whole_blocks(byte)),
+                Step::Invalid { byte, what } => (byte, what, byte),
+            };
+            self.scanned += u64::from(stop);
+            if last {
+                self.check_end(file, into.end, damaged_at, what)?;
+            } else {
+                self.check_full(file, into.end, damaged_at, what)?;
+            }
+            return Ok(into.end);
+        }
+    }
+
+    /// A segment that is not the last one must be whole: the next one was begun behind it.
+    fn check_full(&self, file: &SegmentFile, end: u32, damaged_at: u32, what: &str) -> Result<()> {
+        let segment = file.header.segment;
+        if whole_blocks(end) == damaged_at && self.first_used(file, damaged_at, file.header.capacity)?.is_none() {
+            return Ok(());
+        }
+        Err(corrupt(self.storage, segment, damaged_at.into(), what))
+    }
+
+    /// Tells a write that never became durable from damage of what was.
+    fn check_end(&self, file: &SegmentFile, end: u32, damaged_at: u32, what: &str) -> Result<()> {
+        let segment = file.header.segment;
+        let known = self.end.position;
+        let damaged = |byte: u32| Err(corrupt(self.storage, segment, byte.into(), what));
+        if known.segment == segment && damaged_at < whole_blocks(known.byte) {
+            return damaged(damaged_at);
+        }
+        if self.end.closed {
+            if known != Position::new(segment, end) || damaged_at != whole_blocks(end) {
+                return damaged(damaged_at);
+            }
+            if let Some(used) = self.first_used(file, damaged_at, file.header.capacity)? {
+                let what = "something lies behind the end of a store that was closed in order";
+                return Err(corrupt(self.storage, segment, used.into(), what));
+            }
+        }
+        // A later frame that says it was begun when this place was durable proves damage.
+        let reach = self.reach(file, damaged_at);
+        let mut at = whole_blocks(damaged_at.saturating_add(1));
+        while let Some(used) = self.first_used(file, at, reach)? {
+            let mut head = vec![0; BLOCK_BYTES.min(index(file.header.capacity - used))];
+            read_exact_at(&*file.file, &mut head, used.into())
+                .map_err(|error| unreadable(self.storage, segment, used.into(), error))?;
+            if let Ok(Some(header)) = FrameHeader::decode(&head, file.header.epoch) {
+                if header.synced > Position::new(segment, damaged_at) {
+                    return damaged(damaged_at);
+                }
+            }
+            at = used + byte_count(BLOCK_BYTES);
+        }
+        Ok(())
+    }
+
+    /// How far a write reached at most that was begun at or before `byte`.
+    fn reach(&self, file: &SegmentFile, byte: u32) -> u32 {
+        let longest = byte_count(BATCH_BYTES_MAX).max(self.append_bytes_max);
+        let reach = byte.saturating_add(longest).saturating_add(FRAME_SLACK_BYTES);
+        whole_blocks(reach.min(file.header.capacity))
+    }
+
+    /// The first block at or behind `from` and before `to` that is not all zero.
+    fn first_used(&self, file: &SegmentFile, from: u32, to: u32) -> Result<Option<u32>> {
+        let mut chunk = vec![0; 1 << 20];
+        let mut at = from;
+        while at < to {
+            let length = chunk.len().min(index(to - at));
+            let part = chunk.get_mut(..length).unwrap_or_default();
+            read_exact_at(&*file.file, part, at.into())
+                .map_err(|error| unreadable(self.storage, file.header.segment, at.into(), error))?;
+            let used = part.chunks(BLOCK_BYTES).position(|block| block.iter().any(|byte| *byte != 0));
+            if let Some(block) = used {
+                return Ok(Some(at + byte_count(block * BLOCK_BYTES)));
+            }
+            at += byte_count(length);
+        }
+        Ok(None)
+    }
+
+    /// Cuts off what lies behind `end`: a write that never became durable. It is overwritten with
+    /// zeroes, so that nothing of it can come back after new frames.
+    fn cut(&self, file: &SegmentFile, end: u32) -> Result<()> {
+        let segment = file.header.segment;
+        let failed = |error| {
+            let location = self.storage.location();
+            Error::unavailable(format!("the torn end of segment {segment} in {location} cannot be cut"))
+                .with_source(error)
+        };
+        let block = end - end % byte_count(BLOCK_BYTES);
+        let mut first = AlignedBuf::zeroed(BLOCK_BYTES);
+        if block < file.header.capacity {
+            read_exact_at(&*file.file, first.as_mut_slice(), block.into())
+                .map_err(|error| unreadable(self.storage, segment, block.into(), error))?;
+            let behind = first.as_mut_slice().get_mut(index(end - block)..).unwrap_or_default();
+            if behind.iter().any(|byte| *byte != 0) {
+                behind.fill(0);
+                file.file.write_blocks_synced(&first, block.into()).map_err(failed)?;
+                tracing::info!(segment = segment.get(), byte = end, "cut a write that never became durable");
+            }
+        }
+        let mut at = whole_blocks(end.max(1));
+        let reach = self.reach(file, at);
+        while let Some(used) = self.first_used(file, at, reach)? {
+            let zeroes = AlignedBuf::zeroed((1 << 20).min(index(reach - used)));
+            file.file.write_blocks_synced(&zeroes, used.into()).map_err(failed)?;
+            tracing::info!(segment = segment.get(), byte = used, "cut a write that never became durable");
+            at = used + byte_count(zeroes.len());
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, frame: &ScannedFrame, into: &mut MemIndex) -> Result<()> {
+        let damaged =
+            |what: &dyn std::fmt::Display| corrupt(self.storage, into.segment, frame.byte.into(), what);
+        let change = Change::decode(frame.header.kind, &frame.body)
+            .map_err(|malformed| damaged(&malformed))?;
+        if let Change::OffsetSave(offset) = change {
+            self.offsets.insert(offset.name.clone(), offset);
+            return Ok(());
+        }
+        let Some(id) = change.id() else { return Ok(()) };
+        let entry = match into.find(id) {
+            Some(entry) => entry,
+            None => {
+                let head = self.head(id, &change)?;
+                into.insert(id, head)
+            }
+        };
+        if change.needs_snapshots() {
+            self.need_snapshots(into, entry, id)?;
+        }
+        if let (Change::Events { first, ingest, .. }, Some(entry)) = (&change, into.entries.get(entry)) {
+            if entry.head.bounds.highest != first.previous() && !ingest {
+                let what = format!("event {first} of {id} does not follow the one before it");
+                return Err(corrupt(self.storage, into.segment, frame.byte.into(), what));
+            }
+        }
+        into.apply(&change, entry, frame.byte);
+        into.settle(entry);
+        Ok(())
+    }
+
+    /// What is known of an id before `change`. Of events the frame itself tells enough.
+    fn head(&self, id: &PersistenceId, change: &Change) -> Result<Head> {
+        let older = self.sealing.iter().rev().filter_map(|index| index.get(id));
+        if let Some(entry) = older.into_iter().find(|entry| entry.touched) {
+            return Ok(entry.head.clone());
+        }
+        if let Change::Events { first, deleted_to, .. } = change {
+            let bounds = Bounds { deleted_to: *deleted_to, highest: first.previous() };
+            let snapshots = Snapshots::Unknown;
+            return Ok(Head { bounds, snapshots, snapshot_set: None });
+        }
+        Ok(self.sealed.head(id)?.unwrap_or_else(Head::absent))
+    }
+
+    fn need_snapshots(&self, into: &mut MemIndex, entry: usize, id: &PersistenceId) -> Result<()> {
+        let Some(entry) = into.entries.get_mut(entry) else { return Ok(()) };
+        if entry.head.snapshot_set.is_some() {
+            return Ok(());
+        }
+        let older = match entry.head.snapshots {
+            Snapshots::Unknown => self.sealed.head(id)?.unwrap_or_else(Head::absent).snapshots,
+            known => known,
+        };
+        entry.head.snapshot_set = Some(match older {
+            Snapshots::In(segment) => self.sealed.snapshots(segment, id)?,
+            _ => Vec::new(),
+        });
+        Ok(())
+    }
+}
