@@ -15,7 +15,8 @@ use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, byte_count};
 use crate::log::{
-    Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name, whole_blocks,
+    Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name,
+    whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
 use crate::recovery::{Recovered, Recovery, segments};
@@ -203,10 +204,14 @@ fn random() -> u64 {
 /// A directory or file that the system refuses.
 pub(crate) fn unusable(storage: &dyn Storage, error: io::Error) -> Error {
     let location = storage.location();
-    Error::unavailable(format!("the store in {location} cannot be used: {error}")).with_source(error)
+    Error::unavailable(format!("the store in {location} cannot be used: {error}"))
+        .with_source(error)
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting for the lock happens before the engine runs")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waiting for the lock happens before the engine runs"
+)]
 fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
     let since = Instant::now();
     loop {
@@ -226,6 +231,7 @@ fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
 }
 
 /// Whether no process has the store open for writing.
+#[allow(dead_code)]
 pub(crate) fn nobody_writes(storage: &dyn Storage) -> bool {
     matches!(storage.lock(LOCK_FILE), Ok(Some(_)))
 }

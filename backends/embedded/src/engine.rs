@@ -173,9 +173,8 @@ impl Engine {
             let sealing = state.sealing.iter().rev().filter_map(|segment| segment.get(id));
             let sealing = sealing.filter(|entry| entry.touched).map(|entry| &entry.head);
             let heads = active.into_iter().chain(sealing).chain(state.recent.get(id));
-            let known = |head: &&Head| {
-                head.snapshot_set.is_some() || head.snapshots != Snapshots::Unknown
-            };
+            let known =
+                |head: &&Head| head.snapshot_set.is_some() || head.snapshots != Snapshots::Unknown;
             (heads.into_iter().find(known).cloned(), state.sealed.clone())
         };
         let head = match found {
@@ -203,7 +202,9 @@ impl Engine {
                 answer => return Ok(answer),
             }
         }
-        Err(Error::internal("the log moved under a write a thousand times in a row; nothing was written"))
+        Err(Error::internal(
+            "the log moved under a write a thousand times in a row; nothing was written",
+        ))
     }
 
     async fn submit(&self, mut frame: Vec<u8>, kind: FrameKind, change: Change) -> Result<Answer> {
@@ -212,13 +213,15 @@ impl Engine {
         let permit = self.waiting.clone().acquire_many_owned(permits).await;
         let permit = permit.map_err(|_| self.closed_error())?;
         let (answer, answered) = oneshot::channel();
-        let request = Request { frame, body, kind, change, answer, permit: Some(permit) };
+        let request = Request { frame, body, kind, change, answer, _permit: permit };
         if self.queue.push(request).is_err() {
             return Err(self.closed_error());
         }
         answered.await.map_err(|_| {
             let location = self.location();
-            Error::outcome_unknown(format!("the writer of the log in {location} ended without an answer"))
+            Error::outcome_unknown(format!(
+                "the writer of the log in {location} ended without an answer"
+            ))
         })
     }
 

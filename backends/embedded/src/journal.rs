@@ -1,8 +1,8 @@
 //! The journal of an embedded store.
 
 use annals_core::{
-    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal, PersistenceId,
-    Result, SeqNr, SeqRange, Tag, WriterId,
+    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal,
+    PersistenceId, Result, SeqNr, SeqRange, Tag, WriterId,
 };
 use async_trait::async_trait;
 use futures_util::stream;
@@ -86,9 +86,8 @@ impl Journal for EmbeddedStore {
         self.check_open()?;
         self.engine.refresh()?;
         let id = id.clone();
-        match self.engine.state.read().head_in_memory(&id) {
-            Some(head) => return Ok(head.bounds),
-            None => {}
+        if let Some(head) = self.engine.state.read().head_in_memory(&id) {
+            return Ok(head.bounds);
         }
         self.blocking(move |engine| engine.bounds(&id)).await
     }

@@ -7,6 +7,7 @@ mod catalog;
 mod end_file;
 mod engine;
 mod format;
+#[allow(dead_code)]
 mod index;
 mod journal;
 mod log;

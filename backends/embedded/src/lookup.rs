@@ -16,7 +16,11 @@ enum Place {
 
 impl Engine {
     /// The index of `segment`, unless it is the active one, of which `active` takes what it needs.
-    fn place<T>(&self, segment: SegmentNr, active: impl FnOnce(&MemIndex) -> T) -> Result<T, Place> {
+    fn place<T>(
+        &self,
+        segment: SegmentNr,
+        active: impl FnOnce(&MemIndex) -> T,
+    ) -> Result<T, Place> {
         let state = self.state.read();
         if state.active.segment == segment {
             return Ok(active(&state.active));
@@ -63,7 +67,11 @@ impl Engine {
     }
 
     /// The segments that may hold events of `id` in `range`, oldest first.
-    pub(crate) fn segments_of(&self, id: &PersistenceId, range: SeqRange) -> Result<Vec<SegmentNr>> {
+    pub(crate) fn segments_of(
+        &self,
+        id: &PersistenceId,
+        range: SeqRange,
+    ) -> Result<Vec<SegmentNr>> {
         let (unsealed, sealed) = {
             let state = self.state.read();
             let sealing = state.sealing.iter().filter(|index| index.get(id).is_some());

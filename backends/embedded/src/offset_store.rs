@@ -1,8 +1,6 @@
 //! The offset store of an embedded store: offsets are frames of the same log.
 
-use annals_core::{
-    Error, ErrorKind, Offset, OffsetRevision, OffsetStore, Result, StoredOffset,
-};
+use annals_core::{Error, ErrorKind, Offset, OffsetRevision, OffsetStore, Result, StoredOffset};
 use async_trait::async_trait;
 
 use crate::catalog::Change;
@@ -33,7 +31,9 @@ impl OffsetStore for EmbeddedStore {
     ) -> Result<OffsetRevision> {
         self.check_writable()?;
         if name.is_empty() || name.len() > self.limits().text_bytes_max {
-            return Err(Error::invalid(format!("the projection name {name:?} is empty or too long")));
+            return Err(Error::invalid(format!(
+                "the projection name {name:?} is empty or too long"
+            )));
         }
         LogOffset::decode(&offset, self.engine.store_id)?;
         let stored = StoredOffset { name: name.to_owned(), offset, revision: expected.next() };
@@ -41,7 +41,9 @@ impl OffsetStore for EmbeddedStore {
         match self.engine.write(FrameKind::OffsetSave, make).await? {
             Answer::Conflict { highest } => Err(Error::new(
                 ErrorKind::Conflict { highest },
-                format!("the offset of {name} was saved by another: it stands at revision {highest}"),
+                format!(
+                    "the offset of {name} was saved by another: it stands at revision {highest}"
+                ),
             )),
             _ => Ok(stored.revision),
         }

@@ -1,8 +1,6 @@
 //! The read journal of an embedded store: its offset is the order of commits.
 
-use annals_core::{
-    Capabilities, Error, IdPage, Offset, Page, ReadJournal, Result, Scope, Wakeup,
-};
+use annals_core::{Capabilities, Error, IdPage, Offset, Page, ReadJournal, Result, Scope, Wakeup};
 use async_trait::async_trait;
 
 use crate::read::{LogOffset, PageRequest, read_ids, read_page};
@@ -59,7 +57,11 @@ impl ReadJournal for EmbeddedStore {
 
     fn changed(&self) -> Wakeup {
         let mut changed = self.engine.changed.subscribe();
+        let closed = self.engine.queue.is_closed();
         Box::pin(async move {
+            if closed {
+                return;
+            }
             // An error says that the store is gone, which the next page says better.
             let _ = changed.changed().await;
         })

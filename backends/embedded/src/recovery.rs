@@ -15,7 +15,8 @@ use crate::catalog::{Change, Head, MemIndex, Sealed, Snapshots};
 use crate::end_file::LogEnd;
 use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
 use crate::log::{
-    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, segment_name, segment_of, unreadable, whole_blocks,
+    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, segment_name, segment_of,
+    unreadable, whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
 use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, read_exact_at};
@@ -94,7 +95,13 @@ impl<'a> Recovery<'a> {
                     self.cut(&file, end)?;
                 }
                 let Self { sealing, offsets, scanned, .. } = self;
-                return Ok(Recovered { active: mem_index, sealing, offsets, segment: file, scanned });
+                return Ok(Recovered {
+                    active: mem_index,
+                    sealing,
+                    offsets,
+                    segment: file,
+                    scanned,
+                });
             }
             previous = Some((Position::new(number, mem_index.end), mem_index.last_checksum));
             self.sealing.push(Arc::new(mem_index));
@@ -152,7 +159,9 @@ impl<'a> Recovery<'a> {
     /// A segment that is not the last one must be whole: the next one was begun behind it.
     fn check_full(&self, file: &SegmentFile, end: u32, damaged_at: u32, what: &str) -> Result<()> {
         let segment = file.header.segment;
-        if whole_blocks(end) == damaged_at && self.first_used(file, damaged_at, file.header.capacity)?.is_none() {
+        if whole_blocks(end) == damaged_at
+            && self.first_used(file, damaged_at, file.header.capacity)?.is_none()
+        {
             return Ok(());
         }
         Err(corrupt(self.storage, segment, damaged_at.into(), what))
@@ -182,10 +191,10 @@ impl<'a> Recovery<'a> {
             let mut head = vec![0; BLOCK_BYTES.min(index(file.header.capacity - used))];
             read_exact_at(&*file.file, &mut head, used.into())
                 .map_err(|error| unreadable(self.storage, segment, used.into(), error))?;
-            if let Ok(Some(header)) = FrameHeader::decode(&head, file.header.epoch) {
-                if header.synced > Position::new(segment, damaged_at) {
-                    return damaged(damaged_at);
-                }
+            if let Ok(Some(header)) = FrameHeader::decode(&head, file.header.epoch)
+                && header.synced > Position::new(segment, damaged_at)
+            {
+                return damaged(damaged_at);
             }
             at = used + byte_count(BLOCK_BYTES);
         }
@@ -208,7 +217,8 @@ impl<'a> Recovery<'a> {
             let part = chunk.get_mut(..length).unwrap_or_default();
             read_exact_at(&*file.file, part, at.into())
                 .map_err(|error| unreadable(self.storage, file.header.segment, at.into(), error))?;
-            let used = part.chunks(BLOCK_BYTES).position(|block| block.iter().any(|byte| *byte != 0));
+            let used =
+                part.chunks(BLOCK_BYTES).position(|block| block.iter().any(|byte| *byte != 0));
             if let Some(block) = used {
                 return Ok(Some(at + byte_count(block * BLOCK_BYTES)));
             }
@@ -223,8 +233,10 @@ impl<'a> Recovery<'a> {
         let segment = file.header.segment;
         let failed = |error| {
             let location = self.storage.location();
-            Error::unavailable(format!("the torn end of segment {segment} in {location} cannot be cut"))
-                .with_source(error)
+            Error::unavailable(format!(
+                "the torn end of segment {segment} in {location} cannot be cut"
+            ))
+            .with_source(error)
         };
         let block = end - end % byte_count(BLOCK_BYTES);
         let mut first = AlignedBuf::zeroed(BLOCK_BYTES);
@@ -235,7 +247,11 @@ impl<'a> Recovery<'a> {
             if behind.iter().any(|byte| *byte != 0) {
                 behind.fill(0);
                 file.file.write_blocks_synced(&first, block.into()).map_err(failed)?;
-                tracing::info!(segment = segment.get(), byte = end, "cut a write that never became durable");
+                tracing::info!(
+                    segment = segment.get(),
+                    byte = end,
+                    "cut a write that never became durable"
+                );
             }
         }
         let mut at = whole_blocks(end.max(1));
@@ -243,15 +259,20 @@ impl<'a> Recovery<'a> {
         while let Some(used) = self.first_used(file, at, reach)? {
             let zeroes = AlignedBuf::zeroed((1 << 20).min(index(reach - used)));
             file.file.write_blocks_synced(&zeroes, used.into()).map_err(failed)?;
-            tracing::info!(segment = segment.get(), byte = used, "cut a write that never became durable");
+            tracing::info!(
+                segment = segment.get(),
+                byte = used,
+                "cut a write that never became durable"
+            );
             at = used + byte_count(zeroes.len());
         }
         Ok(())
     }
 
     fn apply(&mut self, frame: &ScannedFrame, into: &mut MemIndex) -> Result<()> {
-        let damaged =
-            |what: &dyn std::fmt::Display| corrupt(self.storage, into.segment, frame.byte.into(), what);
+        let damaged = |what: &dyn std::fmt::Display| {
+            corrupt(self.storage, into.segment, frame.byte.into(), what)
+        };
         let change = Change::decode(frame.header.kind, &frame.body)
             .map_err(|malformed| damaged(&malformed))?;
         if let Change::OffsetSave(offset) = change {
@@ -269,11 +290,13 @@ impl<'a> Recovery<'a> {
         if change.needs_snapshots() {
             self.need_snapshots(into, entry, id)?;
         }
-        if let (Change::Events { first, ingest, .. }, Some(entry)) = (&change, into.entries.get(entry)) {
-            if entry.head.bounds.highest != first.previous() && !ingest {
-                let what = format!("event {first} of {id} does not follow the one before it");
-                return Err(corrupt(self.storage, into.segment, frame.byte.into(), what));
-            }
+        if let (Change::Events { first, ingest, .. }, Some(entry)) =
+            (&change, into.entries.get(entry))
+            && entry.head.bounds.highest != first.previous()
+            && !ingest
+        {
+            let what = format!("event {first} of {id} does not follow the one before it");
+            return Err(corrupt(self.storage, into.segment, frame.byte.into(), what));
         }
         into.apply(&change, entry, frame.byte);
         into.settle(entry);

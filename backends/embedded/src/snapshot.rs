@@ -1,7 +1,8 @@
 //! The snapshot store of an embedded store: snapshots are frames of the same log.
 
 use annals_core::{
-    Capabilities, Error, PersistenceId, Result, Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore,
+    Capabilities, Error, PersistenceId, Result, Snapshot, SnapshotCriteria, SnapshotInfo,
+    SnapshotStore,
 };
 use async_trait::async_trait;
 
@@ -74,11 +75,10 @@ impl SnapshotStore for EmbeddedStore {
         self.blocking(move |engine| {
             engine.refresh()?;
             let set = engine.snapshots(&id)?;
-            let meant = set.iter().rev().filter(|found| criteria.matches(found.seq_nr, found.timestamp));
-            let infos = meant.map(|found| SnapshotInfo {
-                seq_nr: found.seq_nr,
-                timestamp: found.timestamp,
-            });
+            let meant =
+                set.iter().rev().filter(|found| criteria.matches(found.seq_nr, found.timestamp));
+            let infos = meant
+                .map(|found| SnapshotInfo { seq_nr: found.seq_nr, timestamp: found.timestamp });
             Ok(infos.take(infos_max).collect())
         })
         .await
@@ -97,7 +97,9 @@ impl SnapshotStore for EmbeddedStore {
         };
         match self.engine.write(FrameKind::SnapshotDelete, make).await? {
             crate::log::Answer::Stored => Ok(()),
-            answer => Err(Error::internal(format!("a delete of snapshots of {id} gave {answer:?}"))),
+            answer => {
+                Err(Error::internal(format!("a delete of snapshots of {id} gave {answer:?}")))
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ impl EmbeddedStore {
             all_events: true,
             offsets: true,
             id_bytes_max: 4096,
-            events_per_append_max: 16 * 1024,
+            events_per_append_max: (append_bytes_max / 64).min(16 * 1024),
             append_bytes_max,
             snapshot_bytes_max: append_bytes_max,
             tags_per_event_max: 256,
@@ -134,7 +134,10 @@ impl EmbeddedStore {
 }
 
 /// Runs blocking reads on a thread for such work.
-#[expect(clippy::disallowed_methods, reason = "blocking reads belong on the runtime's blocking threads")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "blocking reads belong on the runtime's blocking threads"
+)]
 pub(crate) async fn run_blocking<T, F>(engine: Arc<Engine>, work: F) -> Result<T>
 where
     T: Send + 'static,

@@ -16,7 +16,11 @@ pub(crate) struct Sealed {}
 
 impl Sealed {
     /// The sealed segments in `storage`.
-    pub(crate) fn open(_storage: Arc<dyn Storage>, _store_id: u64, _writable: bool) -> Result<Self> {
+    pub(crate) fn open(
+        _storage: Arc<dyn Storage>,
+        _store_id: u64,
+        _writable: bool,
+    ) -> Result<Self> {
         Ok(Self::default())
     }
 
@@ -51,12 +55,20 @@ impl Sealed {
     }
 
     /// The snapshots of `id`, as the index of `segment` holds them.
-    pub(crate) fn snapshots(&self, _segment: SegmentNr, _id: &PersistenceId) -> Result<Vec<SnapshotRef>> {
+    pub(crate) fn snapshots(
+        &self,
+        _segment: SegmentNr,
+        _id: &PersistenceId,
+    ) -> Result<Vec<SnapshotRef>> {
         Ok(Vec::new())
     }
 
     /// The segments that may hold events of `id` in `range`, newest first.
-    pub(crate) fn segments_of(&self, _id: &PersistenceId, _range: SeqRange) -> Result<Vec<SegmentNr>> {
+    pub(crate) fn segments_of(
+        &self,
+        _id: &PersistenceId,
+        _range: SeqRange,
+    ) -> Result<Vec<SegmentNr>> {
         Ok(Vec::new())
     }
 
@@ -71,7 +83,12 @@ impl Sealed {
     }
 
     /// The frames of `segment` from `byte` on that hold an event with `tag`.
-    pub(crate) fn tag_frames(&self, _segment: SegmentNr, _tag: &Tag, _byte: u32) -> Result<Vec<u32>> {
+    pub(crate) fn tag_frames(
+        &self,
+        _segment: SegmentNr,
+        _tag: &Tag,
+        _byte: u32,
+    ) -> Result<Vec<u32>> {
         Ok(Vec::new())
     }
 

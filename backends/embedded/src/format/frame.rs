@@ -150,7 +150,8 @@ impl FrameHeader {
         }
         let kind = FrameKind::of(kind).ok_or(Malformed("a frame is of an unknown kind"))?;
         let body_bytes = u32::from_le_bytes([n0, n1, n2, n3]);
-        let padded = index(body_bytes).saturating_add(FRAME_HEADER_BYTES).next_multiple_of(ALIGNMENT);
+        let padded =
+            index(body_bytes).saturating_add(FRAME_HEADER_BYTES).next_multiple_of(ALIGNMENT);
         if padded != index(length) || [z0, z1, z2] != [0; 3] {
             return Err(Malformed("the lengths of a frame disagree"));
         }

@@ -8,8 +8,8 @@ mod frame;
 mod record;
 mod segment;
 
-pub(crate) use encoding::{Malformed, Reader, Writer};
-pub(crate) use events::{EventsHead, decode_events, decode_events_head, encode_events};
+pub(crate) use encoding::Malformed;
+pub(crate) use events::{decode_events, decode_events_head, encode_events};
 pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameHeader, FrameKind, Link, SealedBody, seal_body, seal_frame,
 };

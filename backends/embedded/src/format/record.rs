@@ -62,7 +62,8 @@ pub(crate) struct SnapshotSave;
 impl SnapshotSave {
     /// The frame, with room for its header.
     pub(crate) fn encode(snapshot: &Snapshot) -> Vec<u8> {
-        let mut out = frame(snapshot.persistence_id.as_str().len() + snapshot.payload.bytes.len() + 64);
+        let mut out =
+            frame(snapshot.persistence_id.as_str().len() + snapshot.payload.bytes.len() + 64);
         out.text(snapshot.persistence_id.as_str());
         out.varint(snapshot.seq_nr.get());
         out.signed(snapshot.timestamp.as_millis());

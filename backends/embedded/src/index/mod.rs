@@ -10,4 +10,4 @@
 
 mod summary;
 
-pub(crate) use summary::{FrameRef, IdState, IdSummary, SegmentSummary, SnapshotRef, TagSummary};
+pub(crate) use summary::{FrameRef, SnapshotRef};

@@ -52,8 +52,7 @@ impl SegmentFile {
             let what = "the segment is of another store or of another place in the log";
             return Err(corrupt(storage, segment, 0, what));
         }
-        let length =
-            file.length().map_err(|error| unreadable(storage, segment, 0, error))?;
+        let length = file.length().map_err(|error| unreadable(storage, segment, 0, error))?;
         if length != u64::from(header.capacity) {
             let what = format!("the file has {length} bytes and should have {}", header.capacity);
             return Err(corrupt(storage, segment, header.capacity.into(), what));
@@ -107,11 +106,6 @@ impl SegmentFiles {
     /// The segments of a store.
     pub(crate) fn new(storage: Arc<dyn Storage>, store_id: u64) -> Self {
         Self { storage, store_id, open: Mutex::new(HashMap::new()) }
-    }
-
-    /// The storage they are in.
-    pub(crate) fn storage(&self) -> &dyn Storage {
-        &*self.storage
     }
 
     /// The file of `segment`.

@@ -24,7 +24,7 @@ pub(crate) struct Request {
     /// Who waits for the answer.
     pub(crate) answer: oneshot::Sender<Answer>,
     /// Its share of the bytes that may wait.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(crate) _permit: OwnedSemaphorePermit,
 }
 
 /// What became of a request.

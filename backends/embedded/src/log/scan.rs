@@ -62,11 +62,6 @@ impl<'a> Scan<'a> {
         Self { storage, segment, at, previous, limit, chunk: Bytes::new(), chunk_at: at }
     }
 
-    /// The checksum of the last frame.
-    pub(crate) fn last_checksum(&self) -> Option<u32> {
-        self.previous
-    }
-
     /// The next frame, or what stands in its place.
     ///
     /// # Errors
@@ -74,7 +69,10 @@ impl<'a> Scan<'a> {
     pub(crate) fn step(&mut self) -> Result<Step> {
         let end = self.at;
         let Some(byte) = self.skip_padding()? else {
-            return Ok(Step::Invalid { byte: end, what: "what lies between two writes is not zero" });
+            return Ok(Step::Invalid {
+                byte: end,
+                what: "what lies between two writes is not zero",
+            });
         };
         if byte >= self.limit {
             return Ok(Step::End { byte: end });

@@ -101,15 +101,14 @@ impl Writer {
             }
             return;
         }
-        if let Some(length) = waiting.front().map(|request| byte_count(request.frame.len())) {
-            if length > self.room() {
-                if let Err(error) = self.roll(length) {
-                    if let Some(request) = waiting.pop_front() {
-                        let _ = request.answer.send(Answer::Failed(error));
-                    }
-                    return;
-                }
+        if let Some(length) = waiting.front().map(|request| byte_count(request.frame.len()))
+            && length > self.room()
+            && let Err(error) = self.roll(length)
+        {
+            if let Some(request) = waiting.pop_front() {
+                let _ = request.answer.send(Answer::Failed(error));
             }
+            return;
         }
         let batch = self.plan(waiting);
         self.commit(batch, waiting);
@@ -195,7 +194,8 @@ impl Writer {
             // Other processes see it late; nothing else depends on it.
             tracing::warn!(%error, "the file that tells readers where the log ends was not written");
         }
-        let bytes = Bytes::copy_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
+        let bytes =
+            Bytes::copy_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
         let mut state = self.engine.state.write();
         for Written { change, entry, byte, .. } in written {
             state.apply(change, *entry, *byte);
@@ -227,7 +227,8 @@ impl Writer {
         self.engine.poison(reason.clone());
         for Written { answer, change, .. } in batch.written {
             let id = change.id().map(ToString::to_string).unwrap_or_default();
-            let unknown = Error::outcome_unknown(format!("whether {id} was written is not known: {reason}"));
+            let unknown =
+                Error::outcome_unknown(format!("whether {id} was written is not known: {reason}"));
             let _ = answer.send(Answer::Failed(unknown));
         }
         let others = batch.conflicts.into_iter().map(|(answer, _)| answer);

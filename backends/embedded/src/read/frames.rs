@@ -59,10 +59,7 @@ impl FrameReader {
             let mut end = byte.saturating_add(FRAME_BYTES);
             for following in next {
                 let with = following.saturating_add(FRAME_BYTES);
-                if following < byte
-                    || following - byte > CHUNK_BYTES
-                    || with - end > GAP_BYTES
-                {
+                if following < byte || following - byte > CHUNK_BYTES || with - end > GAP_BYTES {
                     break;
                 }
                 end = with;

@@ -6,7 +6,7 @@ mod offset;
 mod page;
 mod replay;
 
-pub(crate) use frames::{FrameReader, ReadFrame};
+pub(crate) use frames::FrameReader;
 pub(crate) use offset::LogOffset;
 pub(crate) use page::{PageRequest, read_ids, read_page};
 pub(crate) use replay::Replay;

@@ -42,10 +42,9 @@ impl LogOffset {
 
     /// The place that `offset` names, if it is one of this store.
     pub(crate) fn decode(offset: &Offset, store_id: u64) -> Result<Self> {
-        let bytes: &[u8; 20] = offset
-            .as_bytes()
-            .try_into()
-            .map_err(|_| Error::invalid(format!("{offset} is not an offset of an embedded store")))?;
+        let bytes: &[u8; 20] = offset.as_bytes().try_into().map_err(|_| {
+            Error::invalid(format!("{offset} is not an offset of an embedded store"))
+        })?;
         let [s0, s1, s2, s3, s4, s5, s6, s7, rest @ ..] = *bytes;
         let [p0, p1, p2, p3, p4, p5, p6, p7, e0, e1, e2, e3] = rest;
         if u64::from_be_bytes([s0, s1, s2, s3, s4, s5, s6, s7]) != store_id {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use annals_core::{
-    Envelope, Error, ErrorKind, IdEntry, IdPage, Page, PersistenceId, Result, Scope, SeqNr, SeqRange,
+    Envelope, Error, ErrorKind, IdEntry, IdPage, Page, PersistenceId, Result, Scope, SeqNr,
+    SeqRange,
 };
 use bytes::Bytes;
 use hashbrown::HashMap;
@@ -32,7 +33,9 @@ pub(crate) fn read_page(engine: &Arc<Engine>, request: &PageRequest) -> Result<P
     let end = engine.end();
     let after = request.after.unwrap_or(LogOffset::START);
     if after.position > end && after.position.byte != 0 {
-        return Err(Error::invalid("the offset lies behind the end of the store: it is of another one"));
+        return Err(Error::invalid(
+            "the offset lies behind the end of the store: it is of another one",
+        ));
     }
     let until = request.until.unwrap_or(LogOffset::at(end)).min(LogOffset::at(end));
     if after >= until {
@@ -63,7 +66,8 @@ fn page_of_tail(
     };
     let mut next = after;
     for batch in &batches {
-        let events = batch.events(&request.scope, |batch| decode_batch(engine, batch, &request.scope))?;
+        let events =
+            batch.events(&request.scope, |batch| decode_batch(engine, batch, &request.scope))?;
         next = LogOffset::at(batch.end);
         let place = |envelope: &Envelope| LogOffset::decode(&envelope.offset, engine.store_id).ok();
         let seen = events.partition_point(|event| place(event).is_some_and(|at| at <= after));
@@ -73,7 +77,8 @@ fn page_of_tail(
             let whole = stop == events.len();
             let last = events.get(stop - 1).map(|event| event.offset.clone());
             let next = if whole { Some(next.min(until).encode(engine.store_id)) } else { last };
-            let at_end = stop == wanted && (next_reaches(batch.end, until) || wanted < events.len());
+            let at_end =
+                stop == wanted && (next_reaches(batch.end, until) || wanted < events.len());
             return Ok(Some(Page::part(events, seen..stop, next, at_end)));
         }
         if next_reaches(batch.end, until) {
@@ -285,7 +290,12 @@ impl<'a> Builder<'a> {
         self.add_listed(at.segment, frames, limit)
     }
 
-    fn add_listed(&mut self, segment: SegmentNr, frames: Vec<u32>, limit: Option<u32>) -> Result<bool> {
+    fn add_listed(
+        &mut self,
+        segment: SegmentNr,
+        frames: Vec<u32>,
+        limit: Option<u32>,
+    ) -> Result<bool> {
         if frames.is_empty() {
             return Ok(false);
         }
@@ -351,7 +361,10 @@ pub(crate) fn read_ids(
     }
     let at_end = ids.len() < ids_max;
     let next = if at_end {
-        Some(LogOffset::at(end.max(after.map_or(end, |after| after.position))).encode(engine.store_id))
+        Some(
+            LogOffset::at(end.max(after.map_or(end, |after| after.position)))
+                .encode(engine.store_id),
+        )
     } else {
         ids.last().map(|entry| entry.offset.clone())
     };

@@ -128,8 +128,8 @@ impl Replay {
         let Some(reader) = &mut self.reader else { return Ok(0) };
         let mut next = self.frames.iter().map(|frame| frame.byte);
         let read = reader.read(frame.byte, &mut next)?;
-        let (head, events) = decode_events(&read.body)
-            .map_err(|malformed| reader.damaged(frame.byte, malformed))?;
+        let (head, events) =
+            decode_events(&read.body).map_err(|malformed| reader.damaged(frame.byte, malformed))?;
         if head.id != self.id || head.first != frame.first {
             return Err(reader.damaged(frame.byte, "the index and the log disagree"));
         }

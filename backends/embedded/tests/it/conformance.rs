@@ -29,7 +29,12 @@ impl Fixture for Embedded {
     }
 
     fn lacks(&self) -> &[Missing] {
-        &[Missing::LostAcknowledgement, Missing::SnapshotSaveFailure, Missing::SnapshotDamage, Missing::EventDamage]
+        &[
+            Missing::LostAcknowledgement,
+            Missing::SnapshotSaveFailure,
+            Missing::SnapshotDamage,
+            Missing::EventDamage,
+        ]
     }
 }
 

@@ -25,13 +25,18 @@ impl Places {
     pub(crate) fn open(&self, place: &str) -> Result<Store> {
         let path = self.directory.path().join(place);
         let store = EmbeddedStore::builder(path).settings(self.settings).open()?;
-        self.open.lock().unwrap().insert(place.to_owned(), store.clone());
+        self.open
+            .lock()
+            .expect("no test panicked while it held the lock")
+            .insert(place.to_owned(), store.clone());
         Ok(store.store())
     }
 
     /// Ends the store at `place` without its orderly end.
     pub(crate) fn abandon(&self, place: &str) {
-        if let Some(store) = self.open.lock().unwrap().remove(place) {
+        if let Some(store) =
+            self.open.lock().expect("no test panicked while it held the lock").remove(place)
+        {
             store.abandon();
         }
     }
