@@ -1,0 +1,65 @@
+//! The commands, a file per noun.
+
+mod append;
+mod append_line;
+mod events;
+mod export;
+mod ids;
+mod import;
+mod import_compare;
+mod offsets;
+mod payload;
+mod snapshots;
+mod stream;
+mod verify;
+mod verify_pass;
+
+use std::io::BufRead;
+
+use annals::Error;
+
+use crate::args::{Events, Ids, Noun, Offsets};
+use crate::output::Output;
+use crate::report::{Outcome, Report};
+use crate::session::Session;
+
+/// Runs one command.
+pub(crate) async fn run(
+    noun: Noun,
+    session: &Session,
+    stdin: Box<dyn BufRead + Send>,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    match noun {
+        Noun::Events(Events::Append(args)) => {
+            append::run(args, session, stdin, output, report).await
+        }
+        Noun::Events(verb) => events::run(verb, session, output, report).await,
+        Noun::Ids(Ids::List { prefix, follow }) => ids::list(prefix, follow, session, output).await,
+        Noun::Ids(Ids::Rebuild(_)) => {
+            absent("ids rebuild", "this store keeps its list of ids with its events")
+        }
+        Noun::Snapshots(verb) => snapshots::run(verb, session, stdin, output, report).await,
+        Noun::Export(args) => export::run(args, session, output, report).await,
+        Noun::Import(args) => import::run(args, session, stdin, output, report).await,
+        Noun::Verify => verify::run(session, output, report).await,
+        Noun::Payload(verb) => payload::run(verb, stdin, output),
+        Noun::Offsets(Offsets::List) => offsets::list(session, output).await,
+        Noun::Offsets(Offsets::Set(_)) => absent("offsets set", NOT_YET),
+        Noun::Copy(_) => absent("copy", "use export and import"),
+        Noun::Backup(_) => absent("backup", "use export"),
+        Noun::Schema(_) => absent("schema", "it is for server stores"),
+        Noun::Config(_) => absent("config", "it is for server stores"),
+        Noun::Cleanup(_) => absent("cleanup", "use events delete and snapshots delete"),
+        Noun::Tags(_) => absent("tags", "it is for server stores"),
+        Noun::Health(_) => absent("health", NOT_YET),
+    }
+}
+
+const NOT_YET: &str = "it will come in a later one";
+
+fn absent(command: &str, instead: &str) -> Outcome {
+    let message = format!("this version does not have `annals {command}`: {instead}");
+    Err(Error::unsupported(message).into())
+}

@@ -1,0 +1,93 @@
+//! What every command shares: the global options, the store, the environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use annals::environment::System;
+use annals::{Error, Store};
+
+use crate::args::Global;
+use crate::report::{Failure, Outcome};
+use crate::run::Stores;
+
+/// How often a command that waits looks whether anybody still reads.
+const CLOSED_CHECK_EVERY: Duration = Duration::from_millis(200);
+
+/// One run of the program.
+pub(crate) struct Session {
+    global: Global,
+    stores: Stores,
+    stdout_closed: fn() -> bool,
+    pub(crate) system: Arc<System>,
+}
+
+impl Session {
+    pub(crate) fn new(global: Global, stores: Stores, stdout_closed: fn() -> bool) -> Self {
+        Self { global, stores, stdout_closed, system: Arc::new(System::new()) }
+    }
+
+    /// Whether destructive work is to be done, not only told.
+    pub(crate) fn yes(&self) -> bool {
+        self.global.yes
+    }
+
+    /// Runs `work` on the store, opened for writing, and closes it.
+    pub(crate) async fn writing(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
+        let store = match &self.stores {
+            Stores::Given(store) => return work(store.clone()).await,
+            Stores::ByUrl => annals::open(self.url()?).await?,
+        };
+        finish(store, work).await
+    }
+
+    /// Runs `work` on the store, opened for reading only (beside a process that writes), and closes it.
+    pub(crate) async fn reading(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
+        let store = match &self.stores {
+            Stores::Given(store) => return work(store.clone()).await,
+            Stores::ByUrl => annals::open_read_only(self.url()?).await?,
+        };
+        finish(store, work).await
+    }
+
+    /// Completes when the person interrupts (SIGINT), or when nobody reads stdout any more.
+    pub(crate) async fn stopped(&self) {
+        let closed = async {
+            while !(self.stdout_closed)() {
+                tokio::time::sleep(CLOSED_CHECK_EVERY).await;
+            }
+        };
+        let interrupted = async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                // Signals cannot be listened to: the system's default, which ends us, is left.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = closed => {}
+            () = interrupted => {}
+        }
+    }
+
+    fn url(&self) -> Outcome<&str> {
+        match (&self.global.store, &self.global.config) {
+            (Some(_), Some(_)) => Err(Failure::Usage(
+                "--store (or ANNALS_STORE) and --config both name a store: give one of them",
+            )),
+            (None, Some(_)) => Err(Failure::Error(Error::unsupported(
+                "--config is for server stores, which this version does not have",
+            ))),
+            (Some(url), None) => Ok(url),
+            (None, None) => Err(Failure::Usage(
+                "no store is named: give --store URL or set ANNALS_STORE, for example embedded:./data",
+            )),
+        }
+    }
+}
+
+async fn finish(store: Store, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
+    let done = work(store.clone()).await;
+    let closed = store.close().await;
+    // What went wrong first matters more than that the end was not orderly.
+    done?;
+    Ok(closed?)
+}

@@ -1,0 +1,13 @@
+//! The program, run as a person runs it: arguments and stdin in, stdout, stderr and exit code out.
+//! `Program` runs it in this process on a given store, `binary` runs the built one.
+#![allow(clippy::unwrap_used, clippy::as_conversions)]
+
+mod append;
+mod binary;
+mod export_import;
+mod faults;
+mod follow;
+mod read;
+mod snapshots;
+mod support;
+mod verify;
