@@ -48,9 +48,12 @@ fn bench(workspace: &Workspace, name: &str, rest: &[&str]) -> Result<()> {
     if !workspace.packages.iter().any(|package| package.name == PACKAGE) {
         return Err(format!("this workspace has no package {PACKAGE}, so there is nothing to run"));
     }
-    let mut arguments = vec!["run", "--release", "--package", PACKAGE, "--", name];
-    arguments.extend(rest);
-    command::cargo(&workspace.root, &arguments, &[])
+    // The peers are left out of every other build, and the second program counts allocations.
+    let what = ["--release", "--package", PACKAGE, "--features", "peers"];
+    let build = [&["build", "--bins"], &what[..]].concat();
+    command::cargo(&workspace.root, &build, &[])?;
+    let run = [&["run"], &what[..], &["--", name], rest].concat();
+    command::cargo(&workspace.root, &run, &[])
 }
 
 #[cfg(test)]

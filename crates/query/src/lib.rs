@@ -22,6 +22,27 @@
 //! Each query has two layers: a stream of pages, whose decoded events many readers share, and on
 //! top of it a stream of single events. Errors are items; after an error the stream ends, and
 //! whoever wants to go on asks again with the offset of the last event that was handled.
+//!
+//! ```
+//! use annals_core::Tag;
+//! use annals_memory::MemoryStore;
+//! use annals_query::Query;
+//! use futures_util::StreamExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> annals_core::Result<()> {
+//! let store = MemoryStore::new().store();
+//! let query = Query::new(store.read_journal.clone());
+//! let mut after = None; // or the offset that was saved last
+//! let mut cancelled = query.current_events_by_tag(Tag::new("cancelled")?, after);
+//! while let Some(event) = cancelled.next().await {
+//!     let event = event?;
+//!     println!("{} #{}", event.persistence_id, event.event.seq_nr);
+//!     after = Some(event.offset);
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 mod options;
 mod query;

@@ -7,6 +7,7 @@ mod finite;
 mod ids;
 mod invariants;
 mod live;
+mod over_memory;
 
 use std::time::Duration;
 

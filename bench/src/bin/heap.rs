@@ -1,0 +1,41 @@
+//! `annals-bench-heap DIR`: the heap that a replay takes above that of the open store, in bytes.
+//!
+//! A program of its own, since an allocator that counts costs time at every allocation, which the
+//! other figures are not to pay.
+
+use std::alloc::System;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use annals_bench::{Result, heap_of_replay};
+use clap::Parser;
+use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
+
+#[global_allocator]
+static HEAP: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+#[derive(Debug, Parser)]
+#[command(about = "The heap that a replay takes, in bytes")]
+struct Arguments {
+    /// The store's directory.
+    dir: PathBuf,
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(bytes) => {
+            println!("{bytes}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("annals-bench-heap: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<u64> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let peak = || u64::try_from(HEAP.get_peak_memory()).unwrap_or(0);
+    runtime.block_on(heap_of_replay(&arguments.dir, || HEAP.reset_peak_memory(), peak))
+}

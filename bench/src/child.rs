@@ -1,0 +1,142 @@
+//! Child processes: this program again, to be killed in the middle of its life, or with an
+//! allocator that counts.
+//!
+//! A child says `ready N` when it has done what it was started for, then waits to be killed; it
+//! also ends when its parent does (its standard input is closed then).
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use annals_core::SeqRange;
+use clap::Subcommand;
+use futures_util::StreamExt;
+
+use crate::Result;
+use crate::driver::Entity;
+use crate::load::{Fill, Order, fill};
+use crate::number::{count, micros};
+use crate::subject::Subject;
+
+/// What a child is started for.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Child {
+    /// Fills a new store; answers with the number of events.
+    Fill {
+        /// The store's directory.
+        dir: PathBuf,
+        /// How many events.
+        events: u64,
+        /// Over how many entities.
+        entities: u64,
+        /// Bytes of a payload.
+        payload_bytes: usize,
+    },
+    /// Opens a store; answers with the microseconds that it took.
+    Open {
+        /// The store's directory.
+        dir: PathBuf,
+    },
+}
+
+/// Runs as a child; returns only with an error.
+///
+/// # Errors
+/// What the store reports.
+pub async fn run(child: Child) -> Result<()> {
+    std::thread::Builder::new().name("parent-watch".to_owned()).spawn(|| {
+        let mut rest = Vec::new();
+        // An error means the same as the end: nobody is there any more.
+        let _ = std::io::stdin().read_to_end(&mut rest);
+        std::process::exit(0);
+    })?;
+    let (subject, answer) = match child {
+        Child::Fill { dir, events, entities, payload_bytes } => {
+            let subject = Subject::open(&dir).await?;
+            let what = Fill {
+                events,
+                entities,
+                events_per_append: 1,
+                payload_bytes,
+                order: Order::InTurn,
+            };
+            fill(&subject, what).await?;
+            (subject, events)
+        }
+        Child::Open { dir } => {
+            let start = Instant::now();
+            let subject = Subject::open(&dir).await?;
+            (subject, micros(start.elapsed()))
+        }
+    };
+    println!("ready {answer}");
+    std::io::stdout().flush()?;
+    std::future::pending::<()>().await;
+    // The store stays open until the process is killed.
+    drop(subject);
+    Ok(())
+}
+
+/// Starts a child, waits for its answer, and kills it (`SIGKILL`).
+pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<u64> {
+    let program = std::env::current_exe()?;
+    let mut child = Command::new(program)
+        .arg("child")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let stdout = child.stdout.take().ok_or("the child has no output")?;
+    let mut line = String::new();
+    let read = BufReader::new(stdout).read_line(&mut line);
+    child.kill()?;
+    child.wait()?;
+    read?;
+    let answer = line.trim().strip_prefix("ready ");
+    let answer = answer.ok_or_else(|| format!("the child {arguments:?} did not get ready"))?;
+    Ok(answer.parse()?)
+}
+
+/// The heap, in bytes, that a replay takes above what the open store has, counted by the program
+/// `annals-bench-heap` beside this one; `None` if it was not built.
+pub(crate) fn measure_heap(dir: &Path) -> Result<Option<u64>> {
+    let program = std::env::current_exe()?.with_file_name("annals-bench-heap");
+    if !program.exists() {
+        return Ok(None);
+    }
+    let output = Command::new(program).arg(dir).stderr(Stdio::inherit()).output()?;
+    let text = String::from_utf8(output.stdout)?;
+    if !output.status.success() {
+        return Err("annals-bench-heap failed".into());
+    }
+    Ok(Some(text.trim().parse()?))
+}
+
+/// Replays the history of the first entity twice; gives what `peak` says of the second time (it is
+/// told to begin anew by `reset`, and gives bytes above that moment).
+///
+/// # Errors
+/// What the store reports.
+pub async fn heap_of_replay(dir: &Path, reset: impl Fn(), peak: impl Fn() -> u64) -> Result<u64> {
+    let subject = Subject::open(dir).await?;
+    replay(&subject).await?;
+    reset();
+    let events = replay(&subject).await?;
+    let bytes = peak();
+    subject.close().await?;
+    if events == 0 {
+        return Err("there is no history to replay".into());
+    }
+    Ok(bytes)
+}
+
+/// Replays the history of the first entity, and counts its events.
+pub(crate) async fn replay(subject: &Subject) -> Result<u64> {
+    let mut batches = subject.store.journal.replay(&Entity::new(0).id, SeqRange::ALL);
+    let mut events = 0;
+    while let Some(batch) = batches.next().await {
+        events += count(batch?.events.len());
+    }
+    Ok(events)
+}

@@ -1,0 +1,123 @@
+//! The figures, one file each, and the order in which they are measured.
+
+mod appends;
+mod live;
+mod replay;
+mod sealed;
+mod sustained;
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use tempfile::TempDir;
+
+use crate::load::{Fill, fill};
+use crate::subject::Subject;
+use crate::{Plan, Report, Result};
+
+/// A figure, or a group of figures that one measurement gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Figure {
+    /// Appends of 256 writers, against the limit and a bare write loop.
+    Appends,
+    /// Appends of one writer, against a bare write loop.
+    Single,
+    /// Appends over many entities, against other engines.
+    Sustained,
+    /// The replay of one long history.
+    Replay,
+    /// Opening a large store after a kill, against a small one.
+    Reopen,
+    /// What the indexes of sealed segments cost.
+    Index,
+    /// From commit to delivery.
+    Live,
+    /// Many readers of one tag, against one.
+    Readers,
+}
+
+/// A run of benchmarks.
+#[derive(Debug)]
+pub struct Bench {
+    plan: Plan,
+    root: TempDir,
+    report: Report,
+    /// A large store that several figures look at, made for the first of them.
+    large: Option<PathBuf>,
+}
+
+impl Bench {
+    /// A run by `plan`, whose stores are made in a directory of their own within `dir`.
+    ///
+    /// # Errors
+    /// When that cannot be made.
+    pub fn new(plan: Plan, dir: &Path) -> Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let root = tempfile::Builder::new().prefix("annals-bench-").tempdir_in(dir)?;
+        let report = Report::new(&plan);
+        Ok(Self { plan, root, report, large: None })
+    }
+
+    /// Measures `figures`, or all when none is named.
+    ///
+    /// # Errors
+    /// The first thing that failed; nothing is measured any more then.
+    pub async fn run(mut self, figures: &[Figure]) -> Result<Report> {
+        for figure in Figure::value_variants() {
+            if !figures.is_empty() && !figures.contains(figure) {
+                continue;
+            }
+            eprintln!("{figure:?}");
+            match figure {
+                Figure::Appends => self.appends().await?,
+                Figure::Single => self.single().await?,
+                Figure::Sustained => self.sustained().await?,
+                Figure::Replay => self.replay().await?,
+                Figure::Reopen => self.reopen()?,
+                Figure::Index => self.index().await?,
+                Figure::Live => self.live().await?,
+                Figure::Readers => self.readers().await?,
+            }
+        }
+        Ok(self.report)
+    }
+
+    /// An empty directory's path, for a store.
+    fn place(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.root.path().join(name);
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        Ok(dir)
+    }
+
+    /// A new open store.
+    async fn fresh(&mut self, name: &str) -> Result<(Subject, PathBuf)> {
+        let dir = self.place(name)?;
+        let subject = Subject::open(&dir).await?;
+        self.report.path(subject.counters().path);
+        Ok((subject, dir))
+    }
+
+    /// Ends a store and removes it.
+    async fn finish(&self, subject: Subject, dir: &Path) -> Result<()> {
+        subject.close().await?;
+        discard(dir)
+    }
+
+    /// Makes a store of these events, closed in order.
+    async fn filled(&mut self, name: &str, what: Fill) -> Result<PathBuf> {
+        let (subject, dir) = self.fresh(name).await?;
+        fill(&subject, what).await?;
+        subject.close().await?;
+        Ok(dir)
+    }
+}
+
+/// Removes what a run left, if it left anything.
+fn discard(dir: &Path) -> Result<()> {
+    if dir.exists() {
+        std::fs::remove_dir_all(dir)?;
+    }
+    Ok(())
+}
