@@ -53,7 +53,7 @@ pub async fn run(child: Child) -> Result<()> {
     })?;
     let (subject, answer) = match child {
         Child::Fill { dir, events, entities, payload_bytes } => {
-            let subject = Subject::open(&dir).await?;
+            let subject = Subject::open(&dir)?;
             let what = Fill {
                 events,
                 entities,
@@ -66,7 +66,7 @@ pub async fn run(child: Child) -> Result<()> {
         }
         Child::Open { dir } => {
             let start = Instant::now();
-            let subject = Subject::open(&dir).await?;
+            let subject = Subject::open(&dir)?;
             (subject, micros(start.elapsed()))
         }
     };
@@ -119,7 +119,7 @@ pub(crate) fn measure_heap(dir: &Path) -> Result<Option<u64>> {
 /// # Errors
 /// What the store reports.
 pub async fn heap_of_replay(dir: &Path, reset: impl Fn(), peak: impl Fn() -> u64) -> Result<u64> {
-    let subject = Subject::open(dir).await?;
+    let subject = Subject::open(dir)?;
     replay(&subject).await?;
     reset();
     let events = replay(&subject).await?;

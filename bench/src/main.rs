@@ -62,8 +62,11 @@ fn run(command: Command) -> Result<()> {
 
 async fn embedded(arguments: Embedded) -> Result<()> {
     let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
-    let report = Bench::new(plan, &arguments.dir)?.run(&arguments.only).await?;
+    let report = Bench::new(plan, &arguments.dir)?.run(&arguments.only).await;
     println!("{report}");
+    if !report.is_whole() {
+        return Err("not everything could be measured; nothing is kept".into());
+    }
     let whole = !arguments.quick && arguments.only.is_empty();
     let json = arguments.json.or_else(|| whole.then(|| "docs/bench/embedded.json".into()));
     if let Some(path) = json {

@@ -66,6 +66,8 @@ pub struct Report {
     figures: Vec<Row>,
     /// What the figures are made of, one line a round and engine.
     notes: Vec<String>,
+    /// What could not be measured.
+    failures: Vec<String>,
     /// Absolute values, for the documentation, by what they are: the median.
     values: BTreeMap<String, f64>,
     #[serde(skip)]
@@ -81,6 +83,7 @@ impl Report {
             quick: plan.quick,
             figures: Vec::new(),
             notes: Vec::new(),
+            failures: Vec::new(),
             values: BTreeMap::new(),
             series: BTreeMap::new(),
         }
@@ -95,6 +98,17 @@ impl Report {
     pub(crate) fn note(&mut self, note: String) {
         eprintln!("  {note}");
         self.notes.push(note);
+    }
+
+    /// Tells of a figure that could not be measured.
+    pub(crate) fn failure(&mut self, failure: String) {
+        eprintln!("  {failure}");
+        self.failures.push(failure);
+    }
+
+    /// Whether everything that was asked for could be measured, whatever it gave.
+    pub fn is_whole(&self) -> bool {
+        self.failures.is_empty()
     }
 
     /// One measured value of `name`; the report keeps the median.
@@ -168,7 +182,7 @@ impl fmt::Display for Report {
                 row.figure, row.what, row.reach
             )?;
         }
-        Ok(())
+        self.failures.iter().try_for_each(|failure| writeln!(f, "{failure}"))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals_core::{
     Append, AppendId, Journal, NewEvent, Payload, SeqNr, SerializerId, Store, Tags, Timestamp,
 };
-use annals_memory::MemoryStore;
+use annals_embedded::{EmbeddedStore, Stats};
 use bytes::Bytes;
 
 use crate::Result;
@@ -16,39 +16,19 @@ use crate::driver::{Entity, Target};
 #[derive(Debug)]
 pub(crate) struct Subject {
     pub(crate) store: Store,
-}
-
-/// What the store counts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Counters {
-    /// Events decoded for readers across entities.
-    pub(crate) events_decoded: u64,
-    /// Heap that the indexes of sealed segments take.
-    pub(crate) index_heap_bytes: u64,
-    /// Events in sealed segments.
-    pub(crate) sealed_events: u64,
-    /// Sealed segments.
-    pub(crate) sealed_segments: u64,
-    /// Blocks of sealed indexes read.
-    pub(crate) index_block_reads: u64,
-    /// The path taken to the disk.
-    pub(crate) path: &'static str,
+    embedded: Arc<EmbeddedStore>,
 }
 
 impl Subject {
-    pub(crate) async fn open(_dir: &Path) -> Result<Self> {
-        Ok(Self { store: MemoryStore::new().store() })
+    /// Opens or makes a store with the default settings. Blocks while it recovers.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let embedded = EmbeddedStore::builder(dir).open()?;
+        Ok(Self { store: embedded.store(), embedded })
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        Counters {
-            events_decoded: 0,
-            index_heap_bytes: 0,
-            sealed_events: 0,
-            sealed_segments: 0,
-            index_block_reads: 0,
-            path: "memory",
-        }
+    /// What it counted since it was opened.
+    pub(crate) fn stats(&self) -> Stats {
+        self.embedded.stats()
     }
 
     pub(crate) fn target(&self) -> JournalTarget {

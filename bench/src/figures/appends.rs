@@ -87,7 +87,7 @@ impl Bench {
 
     /// A run against a new store.
     pub(super) async fn append_to_store(&mut self, load: Load) -> Result<Outcome> {
-        let (subject, dir) = self.fresh("store").await?;
+        let (subject, dir) = self.fresh("store")?;
         let outcome = drive(Arc::new(subject.target()), load).await?;
         self.finish(subject, &dir).await?;
         Ok(outcome)

@@ -96,7 +96,7 @@ impl Bench {
     }
 
     async fn live_run(&mut self, readers: u64) -> Result<Outcome> {
-        let (subject, dir) = self.fresh("live").await?;
+        let (subject, dir) = self.fresh("live")?;
         let each = usize::try_from(self.plan.live.as_millis())?;
         let outcome = run(&subject, readers, each).await?;
         self.finish(subject, &dir).await?;
@@ -147,7 +147,7 @@ async fn run(subject: &Subject, readers: u64, events_each: usize) -> Result<Outc
     let moments = Arc::new(Moments::new(events));
     let tags = Tags::from_iter([tag.clone()]);
     let target = JournalTarget::new(subject.store.journal.clone(), tags);
-    let decoded = subject.counters().events_decoded;
+    let decoded = subject.stats().events_decoded;
     let cpu = cpu_time();
     let mut following = Vec::new();
     for reader in 0..readers {
@@ -171,7 +171,7 @@ async fn run(subject: &Subject, readers: u64, events_each: usize) -> Result<Outc
     let cpu = cpu_time().saturating_sub(cpu);
     let [p50, p99] = moments.millis(&moments.received, [0.5, 0.99]);
     let [from_call] = moments.millis(&moments.called, [0.99]);
-    let decoded = subject.counters().events_decoded - decoded;
+    let decoded = subject.stats().events_decoded - decoded;
     let events = count(events);
     Ok(Outcome { events, elapsed, cpu, decoded, from_receipt: (p50, p99), from_call })
 }

@@ -21,7 +21,7 @@ impl Bench {
             order: Order::OneByOne,
         };
         let dir = self.filled("history", history).await?;
-        let subject = Subject::open(&dir).await?;
+        let subject = Subject::open(&dir)?;
         let mut rates = Vec::new();
         // The first one warms the caches.
         for round in 0..=self.plan.rounds {
