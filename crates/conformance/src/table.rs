@@ -60,7 +60,7 @@ decidable::j5_receipts_belong_to_their_entity "J5 receipts belong to their entit
 decidable::j5_lost_acknowledgement_is_resolved "J5 a lost acknowledgement is resolved";
 decidable::j5_acknowledgement_lost_in_the_store "J5 an acknowledgement lost inside the store is resolved";
 decidable::j5_racing_repeats_store_once "J5 racing repeats are stored once";
-decidable::j5_repeat_after_reopening "J5 a repeat after opening again gives its receipt";
+decidable::j5_repeat_after_reopening "J5 a repeat after opening again is not stored twice";
 append::j6_visible_at_once "J6 an append is visible at once";
 append::j6_begin_gives_the_bounds "J6 a writer's begin gives the bounds";
 append::j6_every_field_comes_back "J6 every field of an event comes back";

@@ -194,7 +194,7 @@ pub(crate) async fn j9_abandoned_replay_holds_nothing_up(cx: Context) -> Outcome
         after = subject.write(&id, after, &["x", "y"]).await?.last.get();
     }
     let mut kept = Vec::new();
-    for _ in 0..20 {
+    for _ in 0..5 {
         let mut batches = subject.store.journal.replay(&id, SeqRange::ALL);
         ensure!(batches.next().await.is_some(), "the replay gave nothing");
         kept.push(batches);

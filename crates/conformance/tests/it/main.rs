@@ -1,0 +1,21 @@
+//! The kit, tested: a plain store passes it, and stores that break one clause each fail the cases of
+//! that clause.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod data;
+mod fixture;
+mod flaw;
+
+mod plain;
+mod plain_kept;
+mod plain_read;
+mod plain_replay;
+
+mod mutants;
+
+mod healthy {
+    use super::fixture::PlainFixture;
+
+    annals_conformance::suite!(PlainFixture::new(None));
+}
