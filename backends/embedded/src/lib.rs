@@ -7,7 +7,7 @@ mod catalog;
 mod end_file;
 mod engine;
 mod format;
-#[allow(dead_code)]
+#[allow(dead_code, unused_imports, reason = "the log that uses it follows")]
 mod index;
 mod journal;
 mod log;

@@ -4,27 +4,61 @@
 //! what its events add up to. A store keeps journals, and is opened by a URL:
 //!
 //! ```
-//! use annals::environment::System;
-//! use annals::{Append, Clock, Ids, JournalExt, NewEvent, Payload, PersistenceId, SeqNr, SeqRange};
-//! use annals::SerializerId;
+//! use annals::{Context, Effect, EventSourced, Reply};
+//! use serde::{Deserialize, Serialize};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
+//! #[derive(Default)]
+//! struct Account { cents: u64 }
+//!
+//! #[derive(Clone)]
+//! enum Command {
+//!     Deposit { cents: u64, reply: Reply<u64> },
+//!     Balance { reply: Reply<u64> },
+//! }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! enum Event { Deposited { cents: u64 } }
+//!
+//! impl EventSourced for Account {
+//!     const ENTITY_TYPE: &'static str = "account";
+//!     type Command = Command;
+//!     type Event = Event;
+//!
+//!     fn handle(&self, command: Command, _: &Context<'_>) -> Effect<Self> {
+//!         match command {
+//!             Command::Deposit { cents, reply } => Effect::persist(Event::Deposited { cents })
+//!                 .then_reply(reply, |account: &Self| account.cents),
+//!             Command::Balance { reply } => Effect::reply(reply, self.cents),
+//!         }
+//!     }
+//!
+//!     fn apply(&mut self, event: &Event) {
+//!         let Event::Deposited { cents } = event;
+//!         self.cents += cents;
+//!     }
+//! }
+//!
+//! # #[tokio::main]
 //! # async fn main() -> annals::Result<()> {
-//! let store = annals::open("memory:").await?;
-//! let system = System::new();
+//! let store = annals::open("memory:").await?;        // or "embedded:./data"
+//! let accounts = store.entities::<Account>().start();
+//! let alice = accounts.entity("alice");
+//! alice.ask(|reply| Command::Deposit { cents: 100, reply }).await?;
+//! accounts.stop().await?;
 //!
-//! let alice = PersistenceId::of("account", "alice")?;
-//! let opened = NewEvent::new(Payload::new(SerializerId::STRING, "", "opened"), system.now());
-//! let append =
-//!     Append::new(system.append_id(), alice.clone(), SeqNr::ZERO, system.writer_id(), vec![opened])?;
-//! let receipt = store.journal.append(append).await?;
-//! assert_eq!(receipt.last, SeqNr::FIRST);
-//!
-//! let events = store.journal.read_all(&alice, SeqRange::ALL).await?;
-//! assert_eq!(events.len(), 1);
+//! let accounts = store.entities::<Account>().start(); // recovers what was stored
+//! let balance = accounts.entity("alice").ask(|reply| Command::Balance { reply }).await?;
+//! assert_eq!(balance, 100);
+//! # accounts.stop().await?;
 //! # store.close().await
 //! # }
 //! ```
+//!
+//! An answer comes after its events are stored: [`EntityRef::ask`] that gives `Ok` means that they
+//! survive. The example `flights` of this crate is a whole program.
+//!
+//! Snapshots shorten recovery: `.snapshot_codec(annals::json("account.State"))` with
+//! `.snapshot_every(1_000, annals::keep(2))`. [`Store::query`] reads events across entities.
 //!
 //! # Stores
 //!
@@ -43,15 +77,23 @@
 //! Stored (`Ok`), not stored, and unknown. The [`ErrorKind`] says what to do next: reload after
 //! `Conflict`, repeat the very same append after `OutcomeUnknown`, retry after `Unavailable`.
 
+mod codec;
 pub mod environment;
 mod store;
 mod url;
 
 pub use annals_core::*;
+pub use annals_entity::{
+    Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Reply,
+    Settings, keep,
+};
+pub use annals_query::{Query, QueryOptions};
+
 pub use annals_entity as entity;
 pub use annals_memory as memory;
 #[cfg(feature = "pekko")]
 pub use annals_pekko as pekko;
 pub use annals_query as query;
 
+pub use codec::{event_codec, json};
 pub use store::{Store, open, open_read_only};

@@ -1,10 +1,17 @@
 //! Opening a store by URL, and what can be built on it.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
-use annals_core::{Error, Result};
+use annals_core::{Codec, Error, Result};
+use annals_entity::{Components, EntitiesBuilder, EventSourced};
 use annals_memory::MemoryStore;
+use annals_query::Query;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+use crate::codec::event_codec;
+use crate::environment::System;
 use crate::url::StoreUrl;
 
 /// A store: the four contracts ([`annals_core::Store`]), with what is built on them. Cheap to clone.
@@ -14,6 +21,31 @@ pub struct Store {
 }
 
 impl Store {
+    /// A region of the entities of `B`, in the environment of a real program ([`System`]), whose
+    /// events are stored as JSON ([`event_codec`]); [`Store::entities_as`] takes another codec.
+    pub fn entities<B>(&self) -> EntitiesBuilder<B>
+    where
+        B: EventSourced,
+        B::Event: Serialize + DeserializeOwned,
+    {
+        self.entities_as(event_codec::<B>())
+    }
+
+    /// A region of the entities of `B`, whose events `codec` writes and reads.
+    pub fn entities_as<B: EventSourced>(
+        &self,
+        codec: Arc<dyn Codec<B::Event>>,
+    ) -> EntitiesBuilder<B> {
+        let system = Arc::new(System::new());
+        let components = Components { clock: system.clone(), ids: system.clone(), sleep: system };
+        EntitiesBuilder::new(self.contracts.clone(), codec, components)
+    }
+
+    /// Queries across entities: by tag, by slices, all events, all ids.
+    pub fn query(&self) -> Query {
+        Query::new(self.contracts.read_journal.clone())
+    }
+
     /// The contracts alone.
     pub fn into_contracts(self) -> annals_core::Store {
         self.contracts

@@ -47,9 +47,9 @@ impl Context {
     }
 
     /// The store at another place.
-    pub(crate) async fn open_at(&self, place: &'static str) -> Outcome<Subject> {
+    pub(crate) async fn open_at(&self, place: &str) -> Outcome<Subject> {
         let store = self.fixture.open(place).await?;
-        Ok(Subject { store, place, context: self.clone() })
+        Ok(Subject { store, place: place.into(), context: self.clone() })
     }
 
     /// An id of this case.
@@ -161,7 +161,7 @@ pub(crate) fn count(value: u64) -> usize {
 #[derive(Clone)]
 pub(crate) struct Subject {
     pub(crate) store: Store,
-    pub(crate) place: &'static str,
+    pub(crate) place: Arc<str>,
     pub(crate) context: Context,
 }
 
@@ -181,15 +181,15 @@ impl Subject {
         self.store.close().await?;
         let Self { store, place, context } = self;
         drop(store);
-        context.open_at(place).await
+        context.open_at(&place).await
     }
 
     /// Ends the store without closing it and opens it again.
     pub(crate) async fn crash(self) -> Outcome<Self> {
         self.needs(self.capabilities().durable, Missing::Durable)?;
         let Self { store, place, context } = self;
-        context.fixture.crash(place, store).await?;
-        context.open_at(place).await
+        context.fixture.crash(&place, store).await?;
+        context.open_at(&place).await
     }
 
     pub(crate) async fn append(&self, append: Append) -> annals_core::Result<Appended> {

@@ -45,6 +45,12 @@
 //! of the test harness, and fails unless [`Fixture::lacks`] declares it: nothing is skipped in silence.
 //! Where a capability is missing, the case still checks that its use answers `Unsupported`. An
 //! unreachable server is a failure.
+//!
+//! # Random operations
+//!
+//! The `model` cases run random operations and compare every answer with an obviously right model. The
+//! seed is part of each failure; `ANNALS_SEED=<seed>` runs that one alone.
+//!
 
 mod fixture;
 mod table;
@@ -52,6 +58,8 @@ mod verdict;
 
 mod context;
 mod faults;
+mod model;
+mod random;
 mod run;
 
 mod cases;

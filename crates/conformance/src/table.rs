@@ -141,6 +141,8 @@ offsets::p2_saved_offset_comes_back "P2 a saved offset comes back";
 offsets::p2_offsets_are_listed_by_name "P2 offsets are listed by name";
 offsets::p3_stale_save_conflicts "P3 a stale save conflicts";
 offsets::p3_racing_saves_have_one_winner "P3 racing saves have one winner";
+random_operations::model_random_operations "J1-S1 random operations agree with the model";
+random_operations::model_random_operations_and_crashes "J1-S1 random operations, reopening and crashes agree with the model";
         }
     };
 }

@@ -1,7 +1,9 @@
 //! The entity: an aircraft, which records the flights it was to make.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use annals::{Context, Effect, EventSourced, Reply, Tag, Tags};
 use serde::{Deserialize, Serialize};
 
 use super::row::{FlightKey, Route, Row};
@@ -27,9 +29,6 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// The manifest under which events are stored.
-    pub(crate) const MANIFEST: &'static str = "flights.Event";
-
     fn all_of(row: &Row) -> Vec<Self> {
         let (flight, route) = (row.key.clone(), row.route.clone());
         let mut events = vec![match row.departed {
@@ -73,11 +72,15 @@ impl Event {
             | Self::Cancelled { route, .. } => route,
         }
     }
+}
 
-    /// The tags it is read by: its carrier and its route.
-    pub(crate) fn tags(&self) -> [String; 2] {
-        [self.flight().carrier.clone(), self.route().to_string()]
-    }
+/// What an aircraft is asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Command {
+    /// Record what became of a flight; the answer is how many events that took.
+    Record { row: Arc<Row>, reply: Reply<Result<usize, AlreadyRecorded>> },
+    /// Tell the figures.
+    Totals { reply: Reply<Totals> },
 }
 
 /// The flight of a command is recorded already: nothing was written.
@@ -102,24 +105,26 @@ pub(crate) struct Totals {
     pub(crate) miles: u64,
 }
 
-impl Aircraft {
-    pub(crate) const TYPE: &'static str = "aircraft";
+impl EventSourced for Aircraft {
+    const ENTITY_TYPE: &'static str = "aircraft";
+    type Command = Command;
+    type Event = Event;
 
-    /// Decides about the command *record this row*.
-    pub(crate) fn record(&self, row: &Row) -> Result<Vec<Event>, AlreadyRecorded> {
-        if self.recorded.contains(&row.key) {
-            return Err(AlreadyRecorded);
+    fn handle(&self, command: Command, _: &Context<'_>) -> Effect<Self> {
+        match command {
+            Command::Record { row, reply } if self.recorded.contains(&row.key) => {
+                Effect::reply(reply, Err(AlreadyRecorded))
+            }
+            Command::Record { row, reply } => {
+                let events = Event::all_of(&row);
+                let count = events.len();
+                Effect::persist_all(events).then_reply(reply, move |_| Ok(count))
+            }
+            Command::Totals { reply } => Effect::reply(reply, self.totals),
         }
-        Ok(Event::all_of(row))
     }
 
-    /// Its figures.
-    pub(crate) fn totals(&self) -> Totals {
-        self.totals
-    }
-
-    /// Takes in what happened.
-    pub(crate) fn take(&mut self, event: &Event) {
+    fn apply(&mut self, event: &Event) {
         let totals = &mut self.totals;
         match event {
             Event::Departed { flight, .. } => {
@@ -137,5 +142,11 @@ impl Aircraft {
             }
             Event::Diverted { .. } => totals.diverted += 1,
         }
+    }
+
+    /// Its carrier and its route; neither is ever empty, since such a row is malformed.
+    fn tags(&self, event: &Event) -> Tags {
+        let texts = [event.flight().carrier.clone(), event.route().to_string()];
+        texts.into_iter().filter_map(|text| Tag::new(text).ok()).collect()
     }
 }

@@ -2,10 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use annals::query::Query;
-use annals::{PersistenceId, Serializer, Store, Tag};
-use annals_pekko::JacksonJson;
+use annals::{EventSourced, PersistenceId, Store, Tag};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 
@@ -33,7 +32,7 @@ pub(crate) struct Board {
 
 impl Board {
     /// Counts the rows of a file, without a look at any event.
-    pub(crate) fn of_rows(rows: &[Row]) -> Self {
+    pub(crate) fn of_rows(rows: &[Arc<Row>]) -> Self {
         let mut board = Self::default();
         for row in rows {
             let line = board.line(&row.key.carrier);
@@ -125,14 +124,14 @@ pub(crate) async fn read_carriers(
     carriers: &BTreeSet<&str>,
     mut take: impl FnMut(PersistenceId, Event),
 ) -> Result<(), Failure> {
-    let json = JacksonJson::<Event>::new(Event::MANIFEST);
-    let query = Query::new(store.read_journal.clone());
+    let codec = annals::event_codec::<Aircraft>();
+    let query = store.query();
     for carrier in carriers {
         let mut stream = query.current_events_by_tag(Tag::new(*carrier)?, None);
         while let Some(envelope) = stream.try_next().await? {
             // A tag is anybody's: events of other entities are none of ours.
-            if envelope.persistence_id.entity_type() == Aircraft::TYPE {
-                let event = json.deserialize(&envelope.event.payload)?;
+            if envelope.persistence_id.entity_type() == Aircraft::ENTITY_TYPE {
+                let event = codec.decode(&envelope.event.payload)?;
                 take(envelope.persistence_id, event);
             }
         }

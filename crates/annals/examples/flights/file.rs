@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use csv::{ByteRecord, ReaderBuilder, StringRecord};
 use flate2::read::MultiGzDecoder;
@@ -17,7 +18,7 @@ const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 #[derive(Debug)]
 pub(crate) struct File {
     /// The well-formed rows, each flight once.
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<Arc<Row>>,
     /// The other ones.
     pub(crate) rejected: Vec<Rejected>,
 }
@@ -76,7 +77,7 @@ impl File {
                     }
                 });
             match row {
-                Ok(row) => rows.push(row),
+                Ok(row) => rows.push(Arc::new(row)),
                 Err(reason) => rejected.push(Rejected { place: format!("line {line}"), reason }),
             }
         }

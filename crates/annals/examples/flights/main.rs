@@ -18,15 +18,16 @@ mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
-use annals::{PersistenceId, Store};
+use annals::{EventSourced, PersistenceId, Store};
 use clap::Parser;
 
-use crate::aircraft::{Aircraft, Totals};
+use crate::aircraft::{Aircraft, Command, Totals};
 use crate::board::{Board, read_carriers};
 use crate::file::{File, Rejected, carrier_names};
-use crate::import::{IN_FLIGHT, import, recover};
+use crate::import::{IN_FLIGHT, import};
 use crate::options::Options;
 use crate::report::{Report, grouped, short};
 use crate::row::{FlightKey, Row};
@@ -80,7 +81,9 @@ async fn run(options: &Options) -> Result<(), Failure> {
 async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(), Failure> {
     let carriers: BTreeSet<&str> = file.rows.iter().map(|row| row.key.carrier.as_str()).collect();
     let (rows, rejected) = recordable(store, file, &carriers).await?;
-    let import = import(store, &rows).await?;
+    let aircraft = store.entities::<Aircraft>().start();
+    let import = import(&aircraft, &rows).await?;
+    aircraft.stop().await?;
     report.line(format_args!(
         "recorded  {} flights ({} events) in {:.2} s: {} a second",
         grouped(import.recorded),
@@ -108,11 +111,11 @@ async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(
 
 /// The rows to record. A flight that another aircraft recorded, in an earlier run, is rejected here,
 /// since the aircraft that this file names cannot know of it.
-async fn recordable<'a>(
+async fn recordable(
     store: &Store,
-    file: &'a File,
+    file: &File,
     carriers: &BTreeSet<&str>,
-) -> Result<(Vec<&'a Row>, Vec<Rejected>), Failure> {
+) -> Result<(Vec<Arc<Row>>, Vec<Rejected>), Failure> {
     let mut recorded: HashMap<FlightKey, PersistenceId> = HashMap::new();
     read_carriers(store, carriers, |aircraft, event| {
         recorded.insert(event.flight().clone(), aircraft);
@@ -126,19 +129,20 @@ async fn recordable<'a>(
                 place: format!("flight {}", row.key),
                 reason: format!("{other} recorded it already"),
             }),
-            _ => rows.push(row),
+            _ => rows.push(row.clone()),
         }
     }
     Ok((rows, rejected))
 }
 
-/// Shows the aircraft with the most flights of the file, their states recovered from the journal.
+/// Shows the aircraft with the most flights of the file. These are other incarnations than those that
+/// recorded: their states come from the journal.
 async fn show_aircraft(store: &Store, file: &File, report: Report) -> Result<(), Failure> {
+    let aircraft = store.entities::<Aircraft>().start();
     let start = Instant::now();
     let mut lines = Vec::new();
-    for (aircraft, _) in busiest(file).into_iter().take(AIRCRAFT_SHOWN) {
-        let id = PersistenceId::of(Aircraft::TYPE, &aircraft)?;
-        let totals = recover(store, &id).await?.totals();
+    for (id, _) in busiest(file).into_iter().take(AIRCRAFT_SHOWN) {
+        let totals = aircraft.entity(&id).ask(|reply| Command::Totals { reply }).await?;
         let Totals { departed, arrived, diverted, cancelled, air_minutes, miles } = totals;
         lines.push(format!(
             "          {id}: {departed} departed, {arrived} arrived, {diverted} diverted, \
@@ -149,6 +153,7 @@ async fn show_aircraft(store: &Store, file: &File, report: Report) -> Result<(),
     }
     report.line(format_args!("recovered the busiest aircraft in {}", short(start.elapsed())));
     lines.iter().for_each(|line| report.line(line));
+    aircraft.stop().await?;
     Ok(())
 }
 
@@ -216,7 +221,7 @@ fn suggest(report: Report, url: &str, file: &File) {
     report.line(format_args!("  {program} events tag {carrier} {store} --max 3"));
     report.line(format_args!(
         "  {program} events list '{}|{aircraft}' {store} --max 3",
-        Aircraft::TYPE
+        Aircraft::ENTITY_TYPE
     ));
     report.line(format_args!("  {program} verify {store}"));
 }

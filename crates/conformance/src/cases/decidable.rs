@@ -105,7 +105,7 @@ pub(crate) async fn j5_acknowledgement_lost_in_the_store(cx: Context) -> Outcome
     let subject = cx.open().await?;
     let id = cx.id("a");
     subject.write(&id, 0, &["a-1"]).await?;
-    let broken = cx.fixture().lose_next_acknowledgement(subject.place).await;
+    let broken = cx.fixture().lose_next_acknowledgement(&subject.place).await;
     subject.needs(broken, Missing::LostAcknowledgement)?;
     let append = cx.texts(&id, 1, &["a-2", "a-3"])?;
     let lost = subject.append(append.clone()).await;

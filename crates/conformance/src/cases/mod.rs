@@ -18,3 +18,5 @@ pub(crate) mod offsets;
 pub(crate) mod reading;
 pub(crate) mod reading_live;
 pub(crate) mod slices;
+
+pub(crate) mod random_operations;

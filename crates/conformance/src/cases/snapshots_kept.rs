@@ -49,7 +49,7 @@ pub(crate) async fn s2_damaged_falls_back(cx: Context) -> Outcome {
     let subject = cx.open().await?;
     let id = cx.id("a");
     save_three(&subject, &id).await?;
-    let damaged = cx.fixture().damage_snapshot(subject.place, &id, nr(30)).await;
+    let damaged = cx.fixture().damage_snapshot(&subject.place, &id, nr(30)).await;
     subject.needs(damaged, Missing::SnapshotDamage)?;
     let snapshots = &subject.store.snapshots;
     let answer = snapshots.load(&id, &ALL).await;
@@ -87,7 +87,7 @@ pub(crate) async fn s3_failed_save_keeps_the_older(cx: Context) -> Outcome {
     let mut subject = cx.open().await?;
     let id = cx.id("a");
     save_three(&subject, &id).await?;
-    let broken = cx.fixture().fail_next_snapshot_save(subject.place).await;
+    let broken = cx.fixture().fail_next_snapshot_save(&subject.place).await;
     subject.needs(broken, Missing::SnapshotSaveFailure)?;
     let failed = subject.store.snapshots.save(snapshot(&id, 30, 9, "lost")).await;
     let Err(error) = failed else {
