@@ -1,28 +1,38 @@
 //! What a command leads to: events to persist, and what happens once they are stored.
 
 use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
 
 use annals_core::Payload;
 
 use crate::{EventSourced, Reply};
 
-/// What a command leads to. Exactly one primary effect (persist, none, reply, unhandled, stop), then
+/// What a command leads to. Exactly one primary effect (persist, none, reply, stash, unhandled, stop), then
 /// any number of steps that run in order once the events are stored, at most once.
 #[must_use = "an effect does nothing unless a handler returns it"]
 pub struct Effect<B: EventSourced> {
     pub(crate) events: Few<B::Event>,
     pub(crate) metadata: Option<Payload>,
     pub(crate) steps: Few<Step<B>>,
-    /// Whether a step is to see the state itself: nothing may be batched behind it.
+    pub(crate) flags: Flags,
+}
+
+/// What an effect asks for besides events and steps.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Flags {
+    /// A step is to see the state itself: nothing may be batched behind it.
     pub(crate) runs: bool,
     pub(crate) unhandled: bool,
+    pub(crate) stash: bool,
+    pub(crate) unstash: bool,
     pub(crate) stop: bool,
 }
 
 impl<B: EventSourced> Effect<B> {
     fn new(events: Few<B::Event>) -> Self {
-        let steps = Few::None;
-        Self { events, metadata: None, steps, runs: false, unhandled: false, stop: false }
+        Self { events, metadata: None, steps: Few::None, flags: Flags::default() }
     }
 
     /// Persists one event.
@@ -49,7 +59,18 @@ impl<B: EventSourced> Effect<B> {
 
     /// The command makes no sense in this state: nothing is persisted, the caller gets `Invalid`.
     pub fn unhandled() -> Self {
-        Self { unhandled: true, ..Self::none() }
+        let mut effect = Self::none();
+        effect.flags.unhandled = true;
+        effect
+    }
+
+    /// Puts the command off: it is handled again after the next [`Effect::then_unstash_all`] (or by
+    /// the next incarnation), ahead of commands that came later. The caller goes on waiting. At most
+    /// [`Settings::stash_max`](crate::Settings::stash_max) commands are put off.
+    pub fn stash() -> Self {
+        let mut effect = Self::none();
+        effect.flags.stash = true;
+        effect
     }
 
     /// Persists nothing and stops the entity. Commands that wait are handled by a new incarnation.
@@ -66,7 +87,7 @@ impl<B: EventSourced> Effect<B> {
     /// Runs `run` once the events are stored, with the state after them. A command with this step
     /// ends the append that it is part of, so that `run` sees exactly that state.
     pub fn then_run(mut self, run: impl FnOnce(&B) + Send + 'static) -> Self {
-        self.runs = true;
+        self.flags.runs = true;
         self.steps.push(Step::Run(Box::new(run)));
         self
     }
@@ -84,9 +105,31 @@ impl<B: EventSourced> Effect<B> {
         self
     }
 
+    /// Handles the commands that are stashed at this moment next, once the events are stored. A command
+    /// that is stashed itself cannot ask for this.
+    pub fn then_unstash_all(mut self) -> Self {
+        self.flags.unstash = true;
+        self
+    }
+
+    /// Begins `work` once the events are stored; what it gives comes back as a command, after those
+    /// that wait. It is lost when the process ends, when it panics, or when the region stops first:
+    /// what must not be lost is an event.
+    pub fn then_work(mut self, work: impl Future<Output = B::Command> + Send + 'static) -> Self {
+        self.steps.push(Step::Work(Work::Future(Box::pin(work))));
+        self
+    }
+
+    /// Sends `command` to the entity itself, `delay` after the events are stored. It is lost as
+    /// [`Effect::then_work`] is.
+    pub fn then_after(mut self, delay: Duration, command: B::Command) -> Self {
+        self.steps.push(Step::Work(Work::After(delay, command)));
+        self
+    }
+
     /// Stops the entity after all steps. Commands that wait are handled by a new incarnation.
     pub fn then_stop(mut self) -> Self {
-        self.stop = true;
+        self.flags.stop = true;
         self
     }
 
@@ -97,19 +140,24 @@ impl<B: EventSourced> Effect<B> {
 
     /// Whether the command was declared unhandled: for tests of a command handler.
     pub fn is_unhandled(&self) -> bool {
-        self.unhandled
+        self.flags.unhandled
+    }
+
+    /// Whether the command is put off: for tests of a command handler.
+    pub fn is_stash(&self) -> bool {
+        self.flags.stash
     }
 
     /// Whether the entity stops: for tests of a command handler.
     pub fn is_stop(&self) -> bool {
-        self.stop
+        self.flags.stop
     }
 
-    /// Runs the steps as after a successful append, with the state after the events: for tests of a
-    /// command handler.
+    /// Runs the steps as after a successful append, with the state after the events, but for work and
+    /// delayed commands: for tests of a command handler.
     pub fn run_steps(self, state: &B) {
         for step in self.steps {
-            step.run(state);
+            drop(step.run(state));
         }
     }
 }
@@ -119,19 +167,25 @@ impl<B: EventSourced> fmt::Debug for Effect<B> {
         f.debug_struct("Effect")
             .field("events", &self.events.as_slice().len())
             .field("steps", &self.steps.as_slice().len())
-            .field("unhandled", &self.unhandled)
-            .field("stop", &self.stop)
+            .field("flags", &self.flags)
             .finish()
     }
 }
 
 /// What runs once the events are stored.
-pub(crate) enum Step<B> {
+pub(crate) enum Step<B: EventSourced> {
     Answer(Box<dyn Answering<B>>),
     Run(Box<dyn FnOnce(&B) + Send>),
+    Work(Work<B>),
 }
 
-impl<B> Step<B> {
+/// What comes back to the entity as a command.
+pub(crate) enum Work<B: EventSourced> {
+    Future(Pin<Box<dyn Future<Output = B::Command> + Send>>),
+    After(Duration, B::Command),
+}
+
+impl<B: EventSourced> Step<B> {
     /// Evaluates an answer with the state after the command's events.
     pub(crate) fn evaluate(&mut self, state: &B) {
         if let Self::Answer(answer) = self {
@@ -139,13 +193,19 @@ impl<B> Step<B> {
         }
     }
 
-    pub(crate) fn run(self, state: &B) {
+    /// Does the step; work is left to the caller.
+    pub(crate) fn run(self, state: &B) -> Option<Work<B>> {
         match self {
             Self::Answer(mut answer) => {
                 answer.evaluate(state);
                 answer.send();
+                None
             }
-            Self::Run(run) => run(state),
+            Self::Run(run) => {
+                run(state);
+                None
+            }
+            Self::Work(work) => Some(work),
         }
     }
 }

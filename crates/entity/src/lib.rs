@@ -21,6 +21,7 @@ mod settings;
 
 mod machine;
 mod operations;
+mod passivation;
 mod region;
 mod shard;
 

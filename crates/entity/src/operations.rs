@@ -4,7 +4,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use annals_core::{
     Append, Appended, Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep,
@@ -23,6 +22,8 @@ pub(crate) struct Shared<B: EventSourced> {
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) sleep: Arc<dyn Sleep>,
+    /// The settings' `active_max`, shared out.
+    pub(crate) active_max_per_shard: Option<usize>,
     /// One permit per recovery at a time, given in order.
     pub(crate) recoveries: Semaphore,
 }
@@ -151,10 +152,6 @@ impl<B: EventSourced> Shared<B> {
         if let Err(error) = self.step(id, self.journal.end(id, writer)).await {
             tracing::debug!(%id, %writer, %error, "the store did not take note of a writer's end");
         }
-    }
-
-    pub(crate) async fn back_off(&self, delay: Duration) {
-        self.sleep.sleep(delay).await;
     }
 
     /// One call to the store that is not an append, within the recovery deadline.

@@ -100,7 +100,10 @@ impl<B: EventSourced> EntitiesBuilder<B> {
         settings.mailbox_max = settings.mailbox_max.max(1);
         settings.snapshot_attempts = settings.snapshot_attempts.max(1);
         let limits = store.capabilities();
+        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let shards = settings.shards.unwrap_or_else(cores).get();
         let shared = Arc::new(Shared {
+            active_max_per_shard: settings.active_max.map(|max| max.get().div_ceil(shards)),
             recoveries: Semaphore::new(settings.recoveries_max.max(1)),
             config: Config {
                 settings,
@@ -116,8 +119,6 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             clock: components.clock,
             sleep: components.sleep,
         });
-        let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let shards = settings.shards.unwrap_or_else(cores).get();
         let mut workers = Vec::with_capacity(shards);
         let mut doors = Vec::with_capacity(shards);
         for _ in 0..shards {

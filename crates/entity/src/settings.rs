@@ -22,6 +22,8 @@ pub struct Settings {
     pub conflict_retries: u32,
     /// The most commands that wait for one entity. Default 4,096.
     pub mailbox_max: usize,
+    /// The most commands that one entity puts off. Default 4,096.
+    pub stash_max: usize,
     /// The most commands that wait for one shard's entities, together. Default 65,536.
     pub shard_mailbox_max: usize,
     /// The most commands that go into one append. Default 256.
@@ -40,6 +42,11 @@ pub struct Settings {
     pub snapshot_attempts: usize,
     /// What to do about events that are deleted and in no snapshot (S4). Default: fail.
     pub deleted_prefix: DeletedPrefix,
+    /// How long an entity stays in memory without a command. Default 2 minutes; `None`: for ever.
+    pub passivate_after: Option<Duration>,
+    /// About how many entities stay in memory; beyond it those that were idle longest leave early.
+    /// Default: no bound.
+    pub active_max: Option<NonZeroUsize>,
     /// How long `stop` waits for entities to finish what they took. Default 30 s.
     pub stop_deadline: Duration,
 }
@@ -58,6 +65,7 @@ impl Default for Settings {
             write_retry: RetryPolicy::default(),
             conflict_retries: 3,
             mailbox_max: 4_096,
+            stash_max: 4_096,
             shard_mailbox_max: 65_536,
             batch_commands_max: 256,
             batch_bytes_max: 1 << 20,
@@ -66,6 +74,8 @@ impl Default for Settings {
             recovery_backoff,
             snapshot_attempts: 3,
             deleted_prefix: DeletedPrefix::RequireSnapshot,
+            passivate_after: Some(Duration::from_secs(120)),
+            active_max: None,
             stop_deadline: Duration::from_secs(30),
         }
     }
@@ -94,6 +104,7 @@ setters! {
     with_write_retry write_retry: RetryPolicy;
     with_conflict_retries conflict_retries: u32;
     with_mailbox_max mailbox_max: usize;
+    with_stash_max stash_max: usize;
     with_shard_mailbox_max shard_mailbox_max: usize;
     with_batch_commands_max batch_commands_max: usize;
     with_batch_bytes_max batch_bytes_max: usize;
@@ -102,6 +113,8 @@ setters! {
     with_recovery_backoff recovery_backoff: RetryPolicy;
     with_snapshot_attempts snapshot_attempts: usize;
     with_deleted_prefix deleted_prefix: DeletedPrefix;
+    with_passivate_after passivate_after: Option<Duration>;
+    with_active_max active_max: Option<NonZeroUsize>;
     with_stop_deadline stop_deadline: Duration;
 }
 

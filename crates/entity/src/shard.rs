@@ -21,8 +21,10 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::EventSourced;
+use crate::effect::Work;
 use crate::machine::{Cx, Envelope, Input, Machine, Output};
 use crate::operations::Shared;
+use crate::passivation::{Idlers, Look, Stay, TICKS};
 
 /// About how many messages and ends of operations are handled before the task yields to others.
 const TURN: usize = 128;
@@ -35,21 +37,37 @@ pub(crate) enum Message<B: EventSourced> {
     Stop,
 }
 
-/// An operation of an entity that ended.
-struct Done<B: EventSourced> {
-    id: PersistenceId,
-    input: Input<B>,
+/// An operation that ended.
+enum Done<B: EventSourced> {
+    /// What it means for its entity.
+    Entity(PersistenceId, Input<B>),
+    /// A tick of the clock of idleness is over.
+    Tick,
+    /// More entities may be due at this tick.
+    Tock,
+    /// Work that gave nothing.
+    Nothing,
 }
 
 type Operation<B> = Pin<Box<dyn Future<Output = Done<B>> + Send>>;
+
+/// An entity in memory.
+struct Slot<B: EventSourced> {
+    machine: Machine<B>,
+    stay: Stay,
+    active_at: u64,
+}
 
 /// The entities of one shard, and what is in flight for them.
 pub(crate) struct Shard<B: EventSourced> {
     shared: Arc<Shared<B>>,
     inbox: UnboundedReceiver<Message<B>>,
-    entities: HashMap<PersistenceId, Box<Machine<B>>>,
+    entities: HashMap<PersistenceId, Box<Slot<B>>>,
     in_flight: FuturesUnordered<Operation<B>>,
-    outputs: Vec<Output>,
+    outputs: Vec<Output<B>>,
+    idlers: Idlers,
+    ticking: bool,
+    draining: bool,
 }
 
 impl<B: EventSourced> Shard<B> {
@@ -60,6 +78,9 @@ impl<B: EventSourced> Shard<B> {
             entities: HashMap::new(),
             in_flight: FuturesUnordered::new(),
             outputs: Vec::new(),
+            idlers: Idlers::default(),
+            ticking: false,
+            draining: false,
         }
     }
 
@@ -107,16 +128,15 @@ impl<B: EventSourced> Shard<B> {
     fn poll_ended(&mut self, cx: &mut Context<'_>) -> usize {
         let mut ended = 0;
         while ended < TURN {
-            let Poll::Ready(Some(Done { id, input })) = self.in_flight.poll_next_unpin(cx) else {
-                break;
-            };
+            let Poll::Ready(Some(done)) = self.in_flight.poll_next_unpin(cx) else { break };
             ended += 1;
-            self.on(id, input);
+            self.on_done(done);
         }
         ended
     }
 
     async fn drain(&mut self) {
+        self.draining = true;
         let ids: Vec<_> = self.entities.keys().cloned().collect();
         for id in ids {
             self.on(id, Input::Stop);
@@ -124,62 +144,118 @@ impl<B: EventSourced> Shard<B> {
         let mut deadline = self.shared.sleep.sleep(self.shared.config.settings.stop_deadline);
         while !self.entities.is_empty() {
             match select(self.in_flight.next(), deadline.as_mut()).await {
-                Either::Left((Some(Done { id, input }), _)) => self.on(id, input),
+                Either::Left((Some(done), _)) => self.on_done(done),
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }
-        for (_, machine) in self.entities.drain() {
-            machine.abandon();
+        for (_, slot) in self.entities.drain() {
+            slot.machine.abandon();
+        }
+    }
+
+    fn on_done(&mut self, done: Done<B>) {
+        match done {
+            // A command that an entity sent itself would wake it again.
+            Done::Entity(_, Input::Command(_)) if self.draining => {}
+            Done::Entity(id, input) => self.on(id, input),
+            Done::Tick => {
+                self.ticking = false;
+                self.idlers.advance();
+                self.passivate();
+                self.keep_ticking();
+            }
+            Done::Tock => self.passivate(),
+            Done::Nothing => {}
         }
     }
 
     /// Gives one input to one entity, and does what it asks for.
     fn on(&mut self, id: PersistenceId, input: Input<B>) {
-        let mut outputs = std::mem::take(&mut self.outputs);
-        let mut cx =
-            Cx { now: self.shared.clock.now(), config: &self.shared.config, out: &mut outputs };
-        match self.entities.get_mut(&id) {
-            Some(machine) => machine.on(input, &mut cx),
-            None if matches!(input, Input::Command(_)) => {
-                let machine = Box::new(Machine::new(id.clone()));
-                self.entities.entry(id.clone()).or_insert(machine).on(input, &mut cx);
-            }
-            // The end of an operation of an entity that is gone.
-            None => {}
+        let is_command = matches!(input, Input::Command(_));
+        if is_command && !self.entities.contains_key(&id) {
+            self.enter(&id);
         }
+        // Without a slot it is the end of an operation of an entity that is gone.
+        let Some(slot) = self.entities.get_mut(&id) else { return };
+        if is_command {
+            slot.active_at = self.idlers.tick();
+        }
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let (now, config) = (self.shared.clock.now(), &self.shared.config);
+        slot.machine.on(input, &mut Cx { now, config, out: &mut outputs });
         for output in outputs.drain(..) {
             self.start(&id, output);
         }
         self.outputs = outputs;
     }
 
-    fn start(&mut self, id: &PersistenceId, output: Output) {
+    fn enter(&mut self, id: &PersistenceId) {
+        let active_max = self.shared.active_max_per_shard;
+        if active_max.is_some_and(|max| self.entities.len() >= max) {
+            let entities = &self.entities;
+            if let Some(idle) = self.idlers.under_pressure(|id, stay| look(entities, id, stay)) {
+                self.on(idle, Input::Passivate);
+            }
+        }
+        let (stay, active_at) = (self.idlers.enter(id.clone()), self.idlers.tick());
+        let slot = Slot { machine: Machine::new(id.clone()), stay, active_at };
+        self.entities.insert(id.clone(), Box::new(slot));
+        self.keep_ticking();
+    }
+
+    fn passivate(&mut self) {
+        let entities = &self.entities;
+        let (idle, more) = self.idlers.due(|id, stay| look(entities, id, stay));
+        for id in idle {
+            self.on(id, Input::Passivate);
+        }
+        if more {
+            self.in_flight.push(Box::pin(async { Done::Tock }));
+        }
+    }
+
+    fn keep_ticking(&mut self) {
+        let Some(period) = self.shared.config.settings.passivate_after else { return };
+        if self.ticking || self.draining || self.entities.is_empty() {
+            return;
+        }
+        self.ticking = true;
+        let ticks = u32::try_from(TICKS).unwrap_or(1);
+        let tick = self.shared.sleep.sleep(period / ticks);
+        self.in_flight.push(Box::pin(async {
+            tick.await;
+            Done::Tick
+        }));
+    }
+
+    fn start(&mut self, id: &PersistenceId, output: Output<B>) {
         let shared = self.shared.clone();
         let id = id.clone();
         let operation: Operation<B> = match output {
             Output::Write(append) => Box::pin(async move {
                 let written = AssertUnwindSafe(shared.write(append)).catch_unwind().await;
                 let written = written.unwrap_or_else(|_| Err(store_panicked(&id)));
-                Done { id, input: Input::Written(written) }
+                Done::Entity(id, Input::Written(written))
             }),
             Output::Recover(writer) => Box::pin(async move {
                 let recovered = AssertUnwindSafe(shared.recover(&id, &writer)).catch_unwind().await;
                 let recovered = recovered.unwrap_or_else(|_| Err(store_panicked(&id)));
-                Done { id, input: Input::Recovered(recovered) }
+                Done::Entity(id, Input::Recovered(recovered))
             }),
             Output::Save(save) => Box::pin(async move {
                 // A panic is a failure like another, and a snapshot is only an economy.
                 let _ = AssertUnwindSafe(shared.save(*save)).catch_unwind().await;
-                Done { id, input: Input::Saved }
+                Done::Entity(id, Input::Saved)
             }),
             Output::BackOff(delay) => Box::pin(async move {
-                shared.back_off(delay).await;
-                Done { id, input: Input::BackedOff }
+                shared.sleep.sleep(delay).await;
+                Done::Entity(id, Input::BackedOff)
             }),
             Output::Leave(writer) => Box::pin(async move {
                 let _ = AssertUnwindSafe(shared.leave(&id, &writer)).catch_unwind().await;
-                Done { id, input: Input::Left }
+                Done::Entity(id, Input::Left)
             }),
+            Output::Work(work) => work_of(shared, id, work),
             Output::Remove => {
                 self.entities.remove(&id);
                 return;
@@ -187,6 +263,40 @@ impl<B: EventSourced> Shard<B> {
         };
         self.in_flight.push(operation);
     }
+}
+
+fn look<B: EventSourced>(
+    entities: &HashMap<PersistenceId, Box<Slot<B>>>,
+    id: &PersistenceId,
+    stay: Stay,
+) -> Look {
+    match entities.get(id) {
+        Some(slot) if slot.stay == stay => Look::ActiveAt(slot.active_at),
+        _ => Look::Gone,
+    }
+}
+
+fn work_of<B: EventSourced>(
+    shared: Arc<Shared<B>>,
+    id: PersistenceId,
+    work: Work<B>,
+) -> Operation<B> {
+    Box::pin(async move {
+        let command = match work {
+            Work::After(delay, command) => {
+                shared.sleep.sleep(delay).await;
+                command
+            }
+            Work::Future(future) => match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(command) => command,
+                Err(_) => {
+                    tracing::error!(%id, "work that an entity began panicked: it gives no command");
+                    return Done::Nothing;
+                }
+            },
+        };
+        Done::Entity(id, Input::Command(Envelope::own(command)))
+    })
 }
 
 /// A panic of one call must not end a worker that other entities share; the machine discards whatever

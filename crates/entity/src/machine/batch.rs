@@ -7,14 +7,14 @@
 //! A batch ends with a command that wants the state itself once its events are stored (`then_run`),
 //! that stops the entity, or that panicked; and before one that would not fit.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annals_core::{Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
 
 use super::envelope::Envelope;
-use super::{Config, Live, panics};
-use crate::effect::{Effect, Few, Step};
+use super::mailbox::Mailbox;
+use super::{Config, Live, Output, panics};
+use crate::effect::{Effect, Few, Flags, Step};
 use crate::{Context, EventSourced};
 
 /// What was decided and is not stored yet.
@@ -22,7 +22,7 @@ pub(crate) struct Batch<B: EventSourced> {
     pub(super) events: Vec<NewEvent>,
     pub(super) pending: Vec<Pending<B>>,
     bytes: usize,
-    event_count: u64,
+    pub(super) event_count: u64,
     /// A snapshot is due by the behaviour's own predicate.
     pub(super) snapshot_due: bool,
     pub(super) end: End,
@@ -35,6 +35,8 @@ pub(super) enum End {
     Open,
     /// A step is to see the state: nothing else is handled before it ran.
     Full,
+    /// Commands that were put off come next.
+    Unstash,
     /// The entity stops once the batch is stored.
     Stop,
     /// The application's code panicked: the state must not be used any more.
@@ -74,25 +76,25 @@ impl<B: EventSourced> Batch<B> {
         turn: &Turn<'_, B>,
         live: &mut Live<B>,
         first: Option<Envelope<B>>,
-        mailbox: &mut VecDeque<Envelope<B>>,
+        mailbox: &mut Mailbox<B>,
+        out: &mut Vec<Output<B>>,
     ) -> Self {
         let mut batch = Self::new();
         let mut first = first;
         while batch.end == End::Open
             && batch.pending.len() < turn.config.settings.batch_commands_max
         {
-            let Some(envelope) = first.take().or_else(|| mailbox.pop_front()) else { break };
+            let Some(envelope) = first.take().or_else(|| mailbox.pop()) else { break };
             if envelope.alone && !batch.pending.is_empty() {
-                mailbox.push_front(envelope);
+                mailbox.put_back(envelope);
                 break;
             }
             if !envelope.take() {
                 continue;
             }
             let alone = envelope.alone;
-            if let Some(left) = batch.add(turn, live, envelope) {
-                left.put_back();
-                mailbox.push_front(left);
+            if let Some(left) = batch.add(turn, live, envelope, mailbox, out) {
+                mailbox.put_back(left);
                 break;
             }
             if alone && !batch.pending.is_empty() {
@@ -102,12 +104,14 @@ impl<B: EventSourced> Batch<B> {
         batch
     }
 
-    /// Handles one command; gives it back if its events do not fit.
+    /// Handles one command; gives it back if it has to wait for the events before it to be stored.
     fn add(
         &mut self,
         turn: &Turn<'_, B>,
         live: &mut Live<B>,
         envelope: Envelope<B>,
+        mailbox: &mut Mailbox<B>,
+        out: &mut Vec<Output<B>>,
     ) -> Option<Envelope<B>> {
         let Turn { id, now, config } = turn;
         let context = Context::new(id, live.seq_nr.plus(self.event_count), *now);
@@ -129,10 +133,20 @@ impl<B: EventSourced> Batch<B> {
                 return None;
             }
         };
-        if !self.fits(config, &encoded) {
+        // Whether to put a command off is decided on stored events: else a failed append would have
+        // to take it out of the stash again.
+        let Flags { stash, unstash, .. } = effect.flags;
+        if !self.fits(config, &encoded) || (stash || unstash) && !self.events.is_empty() {
             return Some(envelope);
         }
-        self.admit(turn, live, envelope, effect, encoded);
+        if stash {
+            mailbox.stash(envelope, config.settings.stash_max, id);
+            return None;
+        }
+        self.admit(turn, live, envelope, effect, encoded, out);
+        if unstash && self.events.is_empty() {
+            mailbox.unstash_all();
+        }
         None
     }
 
@@ -150,8 +164,10 @@ impl<B: EventSourced> Batch<B> {
         envelope: Envelope<B>,
         effect: Effect<B>,
         mut encoded: Vec<NewEvent>,
+        out: &mut Vec<Output<B>>,
     ) {
-        let Effect { events, mut steps, runs, unhandled, stop, .. } = effect;
+        let Effect { events, mut steps, flags, .. } = effect;
+        let Flags { runs, unhandled, unstash, stop, .. } = flags;
         let before = live.seq_nr.plus(self.event_count);
         let persists = !encoded.is_empty();
         let depends = persists || !self.events.is_empty();
@@ -177,14 +193,15 @@ impl<B: EventSourced> Batch<B> {
         let pending = Pending { envelope, steps, unhandled, persists };
         if depends {
             self.pending.push(pending);
-        } else if pending.release(turn.id, &live.state).is_err() {
+        } else if pending.release(turn.id, &live.state, out).is_err() {
             self.end = End::Spoilt;
         }
         if self.end == End::Open {
-            self.end = match (stop, runs && depends) {
-                (true, _) => End::Stop,
-                (false, true) => End::Full,
-                (false, false) => End::Open,
+            self.end = match depends {
+                _ if stop => End::Stop,
+                true if unstash => End::Unstash,
+                true if runs => End::Full,
+                _ => End::Open,
             };
         }
     }
@@ -192,7 +209,12 @@ impl<B: EventSourced> Batch<B> {
 
 impl<B: EventSourced> Pending<B> {
     /// Runs the steps: everything they depend on is stored. An error says that a step panicked.
-    pub(super) fn release(self, id: &PersistenceId, state: &B) -> Result<(), ()> {
+    pub(super) fn release(
+        self,
+        id: &PersistenceId,
+        state: &B,
+        out: &mut Vec<Output<B>>,
+    ) -> Result<(), ()> {
         let Self { envelope, steps, unhandled, persists } = self;
         if unhandled {
             let message = format!("{id} does not handle this command in its present state");
@@ -200,10 +222,15 @@ impl<B: EventSourced> Pending<B> {
             return Ok(());
         }
         for step in steps {
-            if let Err(panic) = panics::caught(|| step.run(state)) {
-                let outcome = if persists { "whose events are stored" } else { "without events" };
-                envelope.fail(panic.error(format!("a step after a command to {id}, {outcome}")));
-                return Err(());
+            match panics::caught(|| step.run(state)) {
+                Ok(work) => out.extend(work.map(Output::Work)),
+                Err(panic) => {
+                    let outcome =
+                        if persists { "whose events are stored" } else { "without events" };
+                    envelope
+                        .fail(panic.error(format!("a step after a command to {id}, {outcome}")));
+                    return Err(());
+                }
             }
         }
         envelope.finish();

@@ -17,12 +17,21 @@ pub(crate) struct Envelope<B: EventSourced> {
     pub(crate) conflicts: u32,
     /// An append that it shared was refused: it goes alone now.
     pub(crate) alone: bool,
+    /// The entity sent it to itself: it has its place, whatever else waits.
+    pub(crate) own: bool,
     _ticket: Option<Ticket>,
 }
 
 impl<B: EventSourced> Envelope<B> {
     pub(crate) fn new(command: B::Command, caller: Option<Caller>, ticket: Option<Ticket>) -> Self {
-        Self { command, caller, conflicts: 0, alone: false, _ticket: ticket }
+        Self { command, caller, conflicts: 0, alone: false, own: false, _ticket: ticket }
+    }
+
+    /// A command that an entity sends to itself.
+    pub(crate) fn own(command: B::Command) -> Self {
+        let mut envelope = Self::new(command, None, None);
+        envelope.own = true;
+        envelope
     }
 
     /// Takes the command to carry it out; `false` if its caller is gone, so that it is skipped.

@@ -19,6 +19,8 @@
 mod attempts;
 mod batch;
 mod envelope;
+mod interface;
+mod mailbox;
 pub(crate) mod panics;
 mod recovery;
 #[cfg(test)]
@@ -26,71 +28,21 @@ mod simulation;
 mod snapshots;
 mod verdict;
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
-
 use annals_core::{
-    Append, Appended, Codec, Error, ErrorKind, Ids, PersistenceId, Result, Retry, RetryPolicy,
-    SeqNr, Snapshot, Timestamp, WriterId,
+    Append, Appended, Error, ErrorKind, PersistenceId, Result, Retry, RetryPolicy, SeqNr, Snapshot,
+    WriterId,
 };
 
 pub(crate) use attempts::{Attempts, Next};
 pub(crate) use envelope::{Envelope, Ticket};
+pub(crate) use interface::{Config, Cx, Input, Output};
 pub(crate) use recovery::{Recovered, Recovery};
 pub(crate) use snapshots::{Cadence, Save, Superfluous};
 
-use crate::{EventSourced, Settings};
+use crate::EventSourced;
 use batch::{Batch, End, Pending, Shared, Turn};
+use mailbox::Mailbox;
 use verdict::{Tried, Verdict, verdict};
-
-/// What all entities of a region share.
-pub(crate) struct Config<B: EventSourced> {
-    pub(crate) settings: Settings,
-    pub(crate) codec: Arc<dyn Codec<B::Event>>,
-    pub(crate) snapshot_codec: Option<Arc<dyn Codec<B>>>,
-    pub(crate) cadence: Option<Cadence>,
-    pub(crate) ids: Arc<dyn Ids>,
-    /// The most events that several commands put into one append.
-    pub(crate) batch_events_max: usize,
-    /// The most bytes that several commands put into one append.
-    pub(crate) batch_bytes_max: usize,
-}
-
-/// What happens to an entity.
-pub(crate) enum Input<B: EventSourced> {
-    /// A command came.
-    Command(Envelope<B>),
-    /// A recovery ended.
-    Recovered(Result<Recovered<B>>),
-    /// The append ended, all its attempts together.
-    Written(Result<Appended>),
-    /// The snapshot is saved and what it made superfluous deleted, or not: it is only an economy.
-    Saved,
-    /// The time after a failed recovery has passed.
-    BackedOff,
-    /// The store knows that the writer is done.
-    Left,
-    /// The entity is to finish what waits, and then stop.
-    Stop,
-}
-
-/// What is to be done for an entity.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Recover it for this writer: [`Input::Recovered`].
-    Recover(WriterId),
-    /// Store this: [`Input::Written`].
-    Write(Append),
-    /// Save this in the background: [`Input::Saved`].
-    Save(Box<Save>),
-    /// Wait: [`Input::BackedOff`].
-    BackOff(Duration),
-    /// Tell the store that this writer is done: [`Input::Left`].
-    Leave(WriterId),
-    /// Forget the entity: the next command begins anew.
-    Remove,
-}
 
 /// An entity that is recovered.
 pub(crate) struct Live<B> {
@@ -113,18 +65,11 @@ enum Phase<B: EventSourced> {
 pub(crate) struct Machine<B: EventSourced> {
     id: PersistenceId,
     phase: Phase<B>,
-    mailbox: VecDeque<Envelope<B>>,
+    mailbox: Mailbox<B>,
     failures: Option<Box<Retry>>,
     saving: bool,
     snapshot_due: bool,
     stopping: bool,
-}
-
-/// The moment of an input, and where its outputs go.
-pub(crate) struct Cx<'a, B: EventSourced> {
-    pub(crate) now: Timestamp,
-    pub(crate) config: &'a Config<B>,
-    pub(crate) out: &'a mut Vec<Output>,
 }
 
 impl<B: EventSourced> Machine<B> {
@@ -132,7 +77,7 @@ impl<B: EventSourced> Machine<B> {
         Self {
             id,
             phase: Phase::Asleep,
-            mailbox: VecDeque::new(),
+            mailbox: Mailbox::new(),
             failures: None,
             saving: false,
             snapshot_due: false,
@@ -164,6 +109,11 @@ impl<B: EventSourced> Machine<B> {
                     self.wake_or_remove(cx);
                 }
             }
+            Input::Passivate => {
+                if self.is_idle() {
+                    self.leave_if_ready(cx);
+                }
+            }
             Input::Stop => self.on_stop(cx),
         }
     }
@@ -171,9 +121,7 @@ impl<B: EventSourced> Machine<B> {
     /// Fails everything that waits, because nobody will carry it on: commands not taken yet with
     /// `Closed`, those in an append with `OutcomeUnknown`.
     pub(crate) fn abandon(mut self) {
-        for envelope in self.mailbox.drain(..) {
-            envelope.fail(closing(&self.id));
-        }
+        self.mailbox.fail_all(|| closing(&self.id));
         if let Phase::Writing(_, batch) = self.phase {
             for pending in batch.pending {
                 pending.envelope.fail(Error::outcome_unknown(format!(
@@ -188,26 +136,19 @@ impl<B: EventSourced> Machine<B> {
         if let (Phase::Ready(_), true) = (&self.phase, self.mailbox.is_empty()) {
             return self.pump(Some(envelope), cx);
         }
-        if self.mailbox.len() >= cx.config.settings.mailbox_max {
-            self.mailbox.retain(|waiting| !waiting.is_gone());
-        }
-        if self.mailbox.len() >= cx.config.settings.mailbox_max {
-            envelope.fail(Error::unavailable(format!(
-                "mailbox full: {} commands wait for {}; nothing of this one was written",
-                self.mailbox.len(),
-                self.id
-            )));
-            return;
-        }
-        self.mailbox.push_back(envelope);
+        self.mailbox.push(envelope, cx.config.settings.mailbox_max, &self.id);
         if matches!(self.phase, Phase::Asleep) {
             self.wake_or_remove(cx);
         }
     }
 
     fn on_recovered(&mut self, result: Result<Recovered<B>>, cx: &mut Cx<'_, B>) {
-        let Phase::Recovering(writer) = std::mem::replace(&mut self.phase, Phase::Asleep) else {
-            return;
+        let writer = match std::mem::replace(&mut self.phase, Phase::Asleep) {
+            Phase::Recovering(writer) => writer,
+            other => {
+                self.phase = other;
+                return;
+            }
         };
         match result {
             Ok(Recovered { state, seq_nr, replayed }) => {
@@ -224,9 +165,7 @@ impl<B: EventSourced> Machine<B> {
 
     fn recovery_failed(&mut self, error: Error, cx: &mut Cx<'_, B>) {
         let error = Shared::new(error);
-        for envelope in self.mailbox.drain(..) {
-            envelope.fail(error.error(&self.id));
-        }
+        self.mailbox.fail_all(|| error.error(&self.id));
         if self.stopping {
             cx.out.push(Output::Remove);
             return;
@@ -242,9 +181,7 @@ impl<B: EventSourced> Machine<B> {
         self.stopping = true;
         match self.phase {
             Phase::BackingOff | Phase::Asleep => {
-                for envelope in self.mailbox.drain(..) {
-                    envelope.fail(closing(&self.id));
-                }
+                self.mailbox.fail_all(|| closing(&self.id));
                 cx.out.push(Output::Remove);
             }
             Phase::Ready(_) => self.rest(cx),
@@ -254,11 +191,15 @@ impl<B: EventSourced> Machine<B> {
 
     /// Handles what waits, until an append is in flight or nothing waits.
     fn pump(&mut self, first: Option<Envelope<B>>, cx: &mut Cx<'_, B>) {
-        let Phase::Ready(mut live) = std::mem::replace(&mut self.phase, Phase::Asleep) else {
-            return;
+        let mut live = match std::mem::replace(&mut self.phase, Phase::Asleep) {
+            Phase::Ready(live) => live,
+            other => {
+                self.phase = other;
+                return;
+            }
         };
         let turn = Turn { id: &self.id, now: cx.now, config: cx.config };
-        let mut batch = Batch::collect(&turn, &mut live, first, &mut self.mailbox);
+        let mut batch = Batch::collect(&turn, &mut live, first, &mut self.mailbox, cx.out);
         if batch.events.is_empty() {
             return self.settled(live, batch.end, cx);
         }
@@ -282,7 +223,10 @@ impl<B: EventSourced> Machine<B> {
             }
         };
         match result {
-            Ok(receipt) if receipt.first == live.seq_nr.next() => {
+            Ok(receipt)
+                if receipt.first == live.seq_nr.next()
+                    && receipt.last == live.seq_nr.plus(batch.event_count) =>
+            {
                 self.stored(live, batch, receipt, cx);
             }
             Ok(receipt) => {
@@ -308,7 +252,7 @@ impl<B: EventSourced> Machine<B> {
         live.seq_nr = receipt.last;
         let mut end = batch.end;
         for pending in batch.pending {
-            if pending.release(&self.id, &live.state).is_err() {
+            if pending.release(&self.id, &live.state, cx.out).is_err() {
                 end = End::Spoilt;
             }
         }
@@ -322,11 +266,9 @@ impl<B: EventSourced> Machine<B> {
             End::Stop => {
                 self.phase = Phase::Ready(live);
                 self.save_if_due(cx);
-                if let Phase::Ready(live) = std::mem::replace(&mut self.phase, Phase::Asleep) {
-                    self.leave(live.writer, cx);
-                }
-                return;
+                return self.leave_if_ready(cx);
             }
+            End::Unstash => self.mailbox.unstash_all(),
             End::Open | End::Full => {}
         }
         self.phase = Phase::Ready(live);
@@ -353,27 +295,42 @@ impl<B: EventSourced> Machine<B> {
                 Verdict::Fail => envelope.fail(error.error(&self.id)),
                 verdict => {
                     envelope.alone = verdict == Verdict::Alone;
-                    envelope.put_back();
                     again.push(envelope);
                 }
             }
         }
-        again.into_iter().rev().for_each(|envelope| self.mailbox.push_front(envelope));
+        again.into_iter().rev().for_each(|envelope| self.mailbox.put_back(envelope));
         if error.kind() == ErrorKind::Fenced {
-            self.mailbox.drain(..).for_each(|waiting| waiting.fail(error.error(&self.id)));
+            self.mailbox.fail_all(|| error.error(&self.id));
         }
         self.snapshot_due = false;
         self.leave(live.writer, cx);
     }
 
-    /// Ends this incarnation; its state is gone.
+    /// Whether the entity is recovered and has nothing to do.
+    fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Ready(_))
+            && self.mailbox.is_empty()
+            && !self.mailbox.has_stash()
+            && !self.saving
+    }
+
+    fn leave_if_ready(&mut self, cx: &mut Cx<'_, B>) {
+        match std::mem::replace(&mut self.phase, Phase::Asleep) {
+            Phase::Ready(live) => self.leave(live.writer, cx),
+            other => self.phase = other,
+        }
+    }
+
+    /// Ends this incarnation; its state is gone. What it put off is the next one's to decide.
     fn leave(&mut self, writer: WriterId, cx: &mut Cx<'_, B>) {
+        self.mailbox.unstash_all();
         self.phase = Phase::Leaving;
         cx.out.push(Output::Leave(writer));
     }
 
     fn wake_or_remove(&mut self, cx: &mut Cx<'_, B>) {
-        self.mailbox.retain(|waiting| !waiting.is_gone());
+        self.mailbox.forget_gone();
         if self.mailbox.is_empty() {
             cx.out.push(Output::Remove);
             return;
@@ -388,16 +345,11 @@ impl<B: EventSourced> Machine<B> {
         if !self.mailbox.is_empty() {
             return;
         }
-        if self.mailbox.capacity() > 0 {
-            // An idle entity costs its state and little else.
-            self.mailbox = VecDeque::new();
-        }
-        if !self.stopping || self.saving {
-            return;
-        }
-        match std::mem::replace(&mut self.phase, Phase::Asleep) {
-            Phase::Ready(live) => self.leave(live.writer, cx),
-            other => self.phase = other,
+        self.mailbox.shrink();
+        if self.stopping && !self.saving && matches!(self.phase, Phase::Ready(_)) {
+            // What is put off has nothing to wait for any more.
+            self.mailbox.fail_all(|| closing(&self.id));
+            self.leave_if_ready(cx);
         }
     }
 

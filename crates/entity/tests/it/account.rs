@@ -1,6 +1,7 @@
 //! The behaviour under test: an account, with commands for every effect and every way to misbehave.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::{Error, Payload, Result, SeqNr, Serializer, SerializerId, Tag, Tags};
 use annals_entity::{Context, Effect, EventSourced, Reply};
@@ -17,21 +18,74 @@ pub(crate) struct Account {
 
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
-    Deposit { cents: i64, reply: Reply<i64> },
-    DepositAll { cents: Vec<i64>, reply: Reply<i64> },
-    Withdraw { cents: i64, reply: Reply<Option<i64>> },
-    Balance { reply: Reply<i64> },
-    Position { reply: Reply<SeqNr> },
-    Note { text: String, reply: Reply<()> },
-    DepositThenLog { cents: i64, log: Log, reply: Reply<i64> },
-    DepositThenStop { cents: i64, reply: Reply<i64> },
-    Stop { reply: Reply<()> },
-    Unknown { _reply: Reply<()> },
-    DropReply { cents: i64, _reply: Reply<()> },
-    PanicInHandler { _reply: Reply<()> },
-    PanicInApply { _reply: Reply<()> },
-    PanicAfterDeposit { cents: i64, _reply: Reply<()> },
-    NotEncodable { _reply: Reply<()> },
+    Deposit {
+        cents: i64,
+        reply: Reply<i64>,
+    },
+    DepositAll {
+        cents: Vec<i64>,
+        reply: Reply<i64>,
+    },
+    Withdraw {
+        cents: i64,
+        reply: Reply<Option<i64>>,
+    },
+    Balance {
+        reply: Reply<i64>,
+    },
+    Position {
+        reply: Reply<SeqNr>,
+    },
+    Note {
+        text: String,
+        reply: Reply<()>,
+    },
+    DepositThenLog {
+        cents: i64,
+        log: Log,
+        reply: Reply<i64>,
+    },
+    DepositThenStop {
+        cents: i64,
+        reply: Reply<i64>,
+    },
+    Stop {
+        reply: Reply<()>,
+    },
+    Unknown {
+        _reply: Reply<()>,
+    },
+    DropReply {
+        cents: i64,
+        _reply: Reply<()>,
+    },
+    PanicInHandler {
+        _reply: Reply<()>,
+    },
+    PanicInApply {
+        _reply: Reply<()>,
+    },
+    PanicAfterDeposit {
+        cents: i64,
+        _reply: Reply<()>,
+    },
+    NotEncodable {
+        _reply: Reply<()>,
+    },
+    /// Answered once the account has the money; put off until then.
+    WhenRich {
+        reply: Reply<i64>,
+    },
+    DepositThenUnstash {
+        cents: i64,
+        reply: Reply<i64>,
+    },
+    /// Deposits now what comes later: by work, and after a delay.
+    DepositLater {
+        cents: i64,
+        delay: Option<Duration>,
+        reply: Reply<i64>,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +134,22 @@ impl EventSourced for Account {
             Command::PanicAfterDeposit { cents, .. } => Effect::persist(Event::Deposited(cents))
                 .then_run(|account: &Self| panic!("after {}", account.cents)),
             Command::NotEncodable { .. } => Effect::persist(Event::NotEncodable),
+            Command::WhenRich { .. } if self.cents < 1_000 => Effect::stash(),
+            Command::WhenRich { reply } => Effect::reply(reply, self.cents),
+            Command::DepositThenUnstash { cents, reply } => {
+                Effect::persist(Event::Deposited(cents))
+                    .then_reply(reply, |account: &Self| account.cents)
+                    .then_unstash_all()
+            }
+            Command::DepositLater { cents, delay: Some(delay), reply } => {
+                Effect::none().then_after(delay, Command::Deposit { cents, reply })
+            }
+            Command::DepositLater { cents, delay: None, reply } => {
+                Effect::persist(Event::Noted("begun".to_owned())).then_work(async move {
+                    tokio::task::yield_now().await;
+                    Command::Deposit { cents, reply }
+                })
+            }
         }
     }
 

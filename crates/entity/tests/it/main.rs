@@ -10,4 +10,5 @@ mod limits;
 mod recovery;
 mod snapshots;
 mod stopping;
+mod waiting;
 mod writing;

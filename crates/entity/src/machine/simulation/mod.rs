@@ -138,14 +138,15 @@ impl World {
             0..40 => self.ask(),
             40..90 => self.progress(),
             90..94 => self.land_ghost(),
-            94..97 => self.give_up(),
+            94..96 => self.give_up(),
+            96 => self.passivate(),
             _ => self.crash(),
         }
         self.collect_answers();
     }
 
     fn ask(&mut self) {
-        let kind = match self.random.below(20) {
+        let kind = match self.random.below(23) {
             0..9 => Kind::Persist(self.random.next() % 4),
             9 => Kind::PersistThenRun,
             10 => Kind::PersistThenStop,
@@ -156,7 +157,9 @@ impl World {
             16 => Kind::Unanswered,
             17 => Kind::PanicInHandler,
             18 => Kind::PanicInApply,
-            _ => Kind::NotEncodable,
+            19 => Kind::NotEncodable,
+            20 => Kind::PersistThenUnstash,
+            _ => Kind::ReadWhenEven,
         };
         let number = u64::try_from(self.asked.len()).unwrap() + 1;
         let (node, entity) = (self.random.below(NODES), self.random.below(ENTITIES));
@@ -186,6 +189,7 @@ impl World {
                 Output::Save(save) => Op::Save(save),
                 Output::BackOff(_) => Op::BackOff,
                 Output::Leave(_) => Op::Leave,
+                Output::Work(_) => continue,
                 Output::Remove => {
                     self.machines.remove(&place);
                     continue;
@@ -295,6 +299,13 @@ impl World {
         }
     }
 
+    fn passivate(&mut self) {
+        let places: Vec<_> = self.machines.keys().cloned().collect();
+        for place in places {
+            self.on(place, Input::Passivate);
+        }
+    }
+
     fn give_up(&mut self) {
         if self.asked.is_empty() {
             return;
@@ -396,7 +407,10 @@ impl World {
         if let Some(numbers) = self.stored(id).get(&number) {
             assert_eq!(numbers.last(), Some(&seen.count), "{context}");
         } else {
-            assert!(matches!(kind, Kind::Persist(0) | Kind::Read | Kind::Stop), "{context}");
+            assert!(
+                matches!(kind, Kind::Persist(0) | Kind::Read | Kind::ReadWhenEven | Kind::Stop),
+                "{context}"
+            );
         }
     }
 

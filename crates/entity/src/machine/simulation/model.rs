@@ -69,7 +69,10 @@ pub(super) enum Kind {
     PersistThenRun,
     PersistThenStop,
     PersistThenPanic,
+    PersistThenUnstash,
     Read,
+    /// Put off while the count is odd.
+    ReadWhenEven,
     Stop,
     Unhandled,
     Unanswered,
@@ -118,7 +121,11 @@ impl EventSourced for Ledger {
                 persist(2).then_reply(reply, |ledger: &Self| *ledger).then_stop()
             }
             Kind::PersistThenPanic => persist(1).then_run(|_: &Self| quiet_panic()),
-            Kind::Read => Effect::reply(reply, *self),
+            Kind::PersistThenUnstash => {
+                persist(1).then_reply(reply, |ledger: &Self| *ledger).then_unstash_all()
+            }
+            Kind::ReadWhenEven if self.count % 2 == 1 => Effect::stash(),
+            Kind::Read | Kind::ReadWhenEven => Effect::reply(reply, *self),
             Kind::Stop => Effect::reply(reply, *self).then_stop(),
             Kind::Unhandled => Effect::unhandled(),
             Kind::Unanswered | Kind::PanicInApply | Kind::NotEncodable => persist(1),
