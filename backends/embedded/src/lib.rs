@@ -7,7 +7,6 @@ mod catalog;
 mod end_file;
 mod engine;
 mod format;
-#[allow(dead_code, unused_imports, reason = "the log that uses it follows")]
 mod index;
 mod journal;
 mod log;
@@ -22,8 +21,10 @@ mod settings;
 mod snapshot;
 mod stats;
 mod store;
+mod verify;
 
 pub use builder::EmbeddedBuilder;
 pub use settings::Settings;
 pub use stats::Stats;
 pub use store::EmbeddedStore;
+pub use verify::Verified;

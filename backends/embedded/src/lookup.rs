@@ -40,7 +40,7 @@ impl Engine {
         match self.place(segment, from) {
             Ok(frames) => Ok(frames),
             Err(Place::InMemory(index)) => Ok(from(&index)),
-            Err(Place::Sealed(sealed)) => sealed.tag_frames(segment, tag, byte),
+            Err(Place::Sealed(sealed)) => sealed.tag_frames(segment, tag, byte, usize::MAX),
         }
     }
 

@@ -15,8 +15,8 @@ use crate::catalog::{Change, Head, MemIndex, Sealed, Snapshots};
 use crate::end_file::LogEnd;
 use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
 use crate::log::{
-    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, segment_name, segment_of,
-    unreadable, whole_blocks,
+    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, first_used, segment_name,
+    segment_of, unreadable, whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
 use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, read_exact_at};
@@ -210,21 +210,7 @@ impl<'a> Recovery<'a> {
 
     /// The first block at or behind `from` and before `to` that is not all zero.
     fn first_used(&self, file: &SegmentFile, from: u32, to: u32) -> Result<Option<u32>> {
-        let mut chunk = vec![0; 1 << 20];
-        let mut at = from;
-        while at < to {
-            let length = chunk.len().min(index(to - at));
-            let part = chunk.get_mut(..length).unwrap_or_default();
-            read_exact_at(&*file.file, part, at.into())
-                .map_err(|error| unreadable(self.storage, file.header.segment, at.into(), error))?;
-            let used =
-                part.chunks(BLOCK_BYTES).position(|block| block.iter().any(|byte| *byte != 0));
-            if let Some(block) = used {
-                return Ok(Some(at + byte_count(block * BLOCK_BYTES)));
-            }
-            at += byte_count(length);
-        }
-        Ok(None)
+        first_used(self.storage, file, from, to)
     }
 
     /// Cuts off what lies behind `end`: a write that never became durable. It is overwritten with

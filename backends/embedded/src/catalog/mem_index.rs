@@ -128,7 +128,6 @@ impl MemIndex {
     }
 
     /// All tags with their frames.
-    #[allow(dead_code)]
     pub(crate) fn tags(&self) -> impl Iterator<Item = (&Tag, &[u32])> {
         self.tags.iter().map(|(tag, frames)| (tag, frames.as_slice()))
     }

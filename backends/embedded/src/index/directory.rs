@@ -188,6 +188,7 @@ impl Directory {
     }
 
     /// How many runs there are.
+    #[cfg(test)]
     pub(crate) fn runs(&self) -> usize {
         self.snapshot().len()
     }

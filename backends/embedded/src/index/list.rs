@@ -64,11 +64,6 @@ enum Place {
 }
 
 impl ListRef {
-    /// How many items the list has.
-    pub(crate) fn items(&self) -> u64 {
-        self.items
-    }
-
     /// Adds the reference's bytes.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_varint(out, self.items);

@@ -30,8 +30,7 @@ mod tests;
 
 pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory};
 pub(crate) use hash::text_hash;
-pub(crate) use header::SegmentMeta;
 pub(crate) use previous::PreviousSegments;
 pub(crate) use record::IdRecord;
-pub(crate) use segment::{FrameCursor, Lookup, SegmentIndex};
+pub(crate) use segment::{Lookup, SegmentIndex};
 pub(crate) use summary::{FrameRef, IdState, IdSummary, SegmentSummary, SnapshotRef, TagSummary};

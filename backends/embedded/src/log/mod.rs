@@ -9,7 +9,7 @@ mod writer;
 
 pub(crate) use files::{SegmentFile, SegmentFiles, corrupt, segment_name, segment_of, unreadable};
 pub(crate) use queue::{Answer, Queue, Request};
-pub(crate) use scan::{Scan, ScannedFrame, Step};
+pub(crate) use scan::{Scan, ScannedFrame, Step, first_used};
 pub(crate) use spare::{SPARE_PREFIX, Spares, prepare, whole_blocks};
 pub(crate) use tail::{Tail, TailBatch};
 pub(crate) use writer::{BATCH_BYTES_MAX, Writer, WriterParts};

@@ -139,3 +139,40 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 }
+
+impl Scan<'_> {
+    /// The first block behind `byte`, the end of the last frame, that is not all zero.
+    ///
+    /// # Errors
+    /// As [`Scan::step`].
+    pub(crate) fn first_used(&self, byte: u32) -> Result<Option<u32>> {
+        let from = byte.next_multiple_of(byte_count(BLOCK_BYTES));
+        first_used(self.storage, self.segment, from, self.segment.header.capacity)
+    }
+}
+
+/// The first block of `segment` at or behind `from` and before `to` that is not all zero.
+///
+/// # Errors
+/// As [`Scan::step`].
+pub(crate) fn first_used(
+    storage: &dyn Storage,
+    segment: &SegmentFile,
+    from: u32,
+    to: u32,
+) -> Result<Option<u32>> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut at = from;
+    while at < to {
+        let length = chunk.len().min(index(to - at));
+        let part = chunk.get_mut(..length).unwrap_or_default();
+        crate::storage::read_exact_at(&*segment.file, part, at.into())
+            .map_err(|error| unreadable(storage, segment.header.segment, at.into(), error))?;
+        let used = part.chunks(BLOCK_BYTES).position(|block| block.iter().any(|byte| *byte != 0));
+        if let Some(block) = used {
+            return Ok(Some(at + byte_count(block * BLOCK_BYTES)));
+        }
+        at += byte_count(length);
+    }
+    Ok(None)
+}

@@ -1,0 +1,74 @@
+//! Checks every byte of a store: what reading events would never look at, too.
+
+use std::sync::Arc;
+
+use annals_core::Result;
+
+use crate::engine::Engine;
+use crate::format::SEGMENT_HEADER_BYTES;
+use crate::log::{Scan, Step, corrupt};
+use crate::position::SegmentNr;
+use crate::store::EmbeddedStore;
+
+/// What was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Verified {
+    /// Segments of the log.
+    pub segments: u64,
+    /// Frames in them, each with its checksums and its place in the chain.
+    pub frames: u64,
+    /// Bytes of the log, up to its end.
+    pub bytes: u64,
+}
+
+impl EmbeddedStore {
+    /// Reads the whole log, its index files and its directory, and checks every checksum, the chain
+    /// of frames and the zeroes between them, up to what is durable when it begins.
+    ///
+    /// # Errors
+    /// `Corrupt`, naming the file and the place of the first damage; `Unavailable`, `Closed`.
+    pub async fn verify(&self) -> Result<Verified> {
+        self.blocking(|engine| {
+            engine.refresh()?;
+            verify_log(engine)
+        })
+        .await
+    }
+}
+
+fn verify_log(engine: &Arc<Engine>) -> Result<Verified> {
+    let (end, sealed) = {
+        let state = engine.state.read();
+        (state.end, state.sealed.clone())
+    };
+    let mut verified = Verified::default();
+    let mut number = SegmentNr::FIRST;
+    while number <= end.segment {
+        let segment = engine.files.get(number)?;
+        let last = number == end.segment;
+        let limit = if last { end.byte } else { segment.header.capacity };
+        let previous = Some(segment.header.checksum());
+        let mut scan = Scan::new(engine.storage(), &segment, SEGMENT_HEADER_BYTES, previous, limit);
+        let stop = loop {
+            match scan.step()? {
+                Step::Frame(_) => verified.frames += 1,
+                Step::End { byte } => break byte,
+                Step::Invalid { byte, what } => {
+                    return Err(corrupt(engine.storage(), number, byte.into(), what));
+                }
+            }
+        };
+        if last && stop != end.byte {
+            return Err(corrupt(engine.storage(), number, stop.into(), "the log ends too early"));
+        }
+        if !last && let Some(used) = scan.first_used(stop)? {
+            let what = "something lies behind the last frame of a full segment";
+            return Err(corrupt(engine.storage(), number, used.into(), what));
+        }
+        verified.segments += 1;
+        verified.bytes += u64::from(limit);
+        number = number.next();
+    }
+    sealed.verify()?;
+    Ok(verified)
+}
