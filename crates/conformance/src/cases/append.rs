@@ -3,6 +3,7 @@
 use annals_core::{Payload, Scope, SeqRange, SerializerId, Tags, Timestamp, WriterId};
 use bytes::Bytes;
 
+use crate::Missing;
 use crate::context::{Context, count, event, nr, range, summary};
 use crate::verdict::{Outcome, ensure, ensure_eq, expect_conflict};
 
@@ -45,6 +46,7 @@ pub(crate) async fn j1_readers_see_whole_appends(cx: Context) -> Outcome {
 pub(crate) async fn j1_refused_append_leaves_nothing(cx: Context) -> Outcome {
     let subject = cx.open().await?;
     let id = cx.id("a");
+    subject.needs(subject.capabilities().exclusive, Missing::Exclusive)?;
     subject.write_five(&id).await?;
     let refused = subject.write(&id, 4, &["lost-5", "lost-6", "lost-7"]).await;
     expect_conflict(refused, 5, "an append that begins at a stored number")?;

@@ -173,7 +173,8 @@ impl Run {
         let id = self.some_id();
         let highest = self.model.highest(&id);
         let after = if self.random.one_in(3) { self.some_number(&id) } else { highest };
-        if after > highest && !self.subject().capabilities().detects_ahead {
+        let limits = self.subject().capabilities();
+        if after > highest && !limits.detects_ahead || after < highest && !limits.exclusive {
             return Ok(());
         }
         let mut append = self.some_append(&id, after)?;

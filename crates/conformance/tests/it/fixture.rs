@@ -5,24 +5,53 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use annals_conformance::{Fixture, Scale};
-use annals_core::{PersistenceId, Result, SeqNr, Store};
+use annals_conformance::{Fixture, Missing, Scale};
+use annals_core::{Capabilities, PersistenceId, Result, SeqNr, Store};
 use async_trait::async_trait;
 
 use crate::data::Data;
 use crate::flaw::Flaw;
-use crate::plain::Plain;
+use crate::plain::{CAPABILITIES, Plain};
 
 static NEXT_STORE_ID: AtomicU64 = AtomicU64::new(1);
 
 pub(crate) struct PlainFixture {
     flaw: Option<Flaw>,
+    capabilities: Capabilities,
+    lacks: Vec<Missing>,
     places: Mutex<HashMap<String, Arc<Mutex<Data>>>>,
 }
 
 impl PlainFixture {
     pub(crate) fn new(flaw: Option<Flaw>) -> Self {
-        Self { flaw, places: Mutex::default() }
+        Self { flaw, capabilities: CAPABILITIES, lacks: Vec::new(), places: Mutex::default() }
+    }
+
+    /// A store that can do as little as the contract allows.
+    pub(crate) fn modest() -> Self {
+        let capabilities = Capabilities {
+            detects_ahead: false,
+            tags: false,
+            slices: false,
+            all_events: false,
+            offsets: false,
+            ..CAPABILITIES
+        };
+        let lacks = vec![
+            Missing::DetectsAhead,
+            Missing::Tags,
+            Missing::Slices,
+            Missing::AllEvents,
+            Missing::Offsets,
+        ];
+        Self { capabilities, lacks, ..Self::new(None) }
+    }
+
+    /// A store that leaves it to the application that there is one writer.
+    pub(crate) fn unfenced() -> Self {
+        let capabilities = Capabilities { exclusive: false, detects_ahead: false, ..CAPABILITIES };
+        let lacks = vec![Missing::Exclusive, Missing::DetectsAhead];
+        Self { capabilities, lacks, ..Self::new(None) }
     }
 
     fn at(&self, place: &str) -> Arc<Mutex<Data>> {
@@ -75,7 +104,11 @@ impl Fixture for PlainFixture {
                 self.reopened(&mut data);
             }
         }
-        Ok(Store::of(Arc::new(Plain::new(data, self.flaw))))
+        Ok(Store::of(Arc::new(Plain::new(data, self.flaw, self.capabilities))))
+    }
+
+    fn lacks(&self) -> &[Missing] {
+        &self.lacks
     }
 
     fn scale(&self) -> Scale {

@@ -1,5 +1,5 @@
-//! The kit, tested: a plain store passes it, and stores that break one clause each fail the cases of
-//! that clause.
+//! The kit, tested: a plain store passes it, also where it lacks what a store may lack; and stores that
+//! break one clause each fail the cases of that clause.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -18,4 +18,16 @@ mod healthy {
     use super::fixture::PlainFixture;
 
     annals_conformance::suite!(PlainFixture::new(None));
+}
+
+mod modest {
+    use super::fixture::PlainFixture;
+
+    annals_conformance::suite!(PlainFixture::modest());
+}
+
+mod unfenced {
+    use super::fixture::PlainFixture;
+
+    annals_conformance::suite!(PlainFixture::unfenced());
 }

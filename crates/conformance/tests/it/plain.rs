@@ -39,13 +39,19 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
 pub(crate) struct Plain {
     data: Arc<Mutex<Data>>,
     pub(crate) flaw: Option<Flaw>,
+    capabilities: Capabilities,
     closed: Arc<AtomicBool>,
     pub(crate) commits: watch::Sender<u64>,
 }
 
 impl Plain {
-    pub(crate) fn new(data: Arc<Mutex<Data>>, flaw: Option<Flaw>) -> Self {
-        Self { data, flaw, closed: Arc::default(), commits: watch::Sender::new(0) }
+    pub(crate) fn new(
+        data: Arc<Mutex<Data>>,
+        flaw: Option<Flaw>,
+        capabilities: Capabilities,
+    ) -> Self {
+        let commits = watch::Sender::new(0);
+        Self { data, flaw, capabilities, closed: Arc::default(), commits }
     }
 
     pub(crate) fn is(&self, flaw: Flaw) -> bool {
@@ -53,7 +59,12 @@ impl Plain {
     }
 
     pub(crate) fn limits(&self) -> Capabilities {
-        CAPABILITIES
+        self.capabilities
+    }
+
+    /// Goes on only with a store that has an ability.
+    pub(crate) fn needs(&self, ability: bool) -> Result<()> {
+        if ability { Ok(()) } else { Err(Error::unsupported("the plain store lacks this")) }
     }
 
     pub(crate) fn data(&self) -> Result<MutexGuard<'_, Data>> {
@@ -111,7 +122,10 @@ impl Plain {
             && (highest == 0
                 || self.is(Flaw::IngestAfterDelete) && deleted_to == highest
                 || self.is(Flaw::IngestAnywhere) && after > highest);
-        if after == highest || begins || after > highest && self.is(Flaw::AheadAccepted) {
+        if after == highest
+            || begins
+            || after > highest && (self.is(Flaw::AheadAccepted) || !self.capabilities.detects_ahead)
+        {
             return Ok(());
         }
         if data.forgets_receipts && data.log.iter().any(|e| e.append_id == append.append_id()) {
@@ -119,7 +133,9 @@ impl Plain {
         }
         let own = data.log.iter().filter(|e| e.id == *append.id() && e.event.seq_nr.get() > after);
         let same_writer = own.map(|entry| &entry.event.writer).all(|w| w == append.writer());
-        let replaces = self.is(Flaw::Overwrite) || self.is(Flaw::SameWriterTrusted) && same_writer;
+        let replaces = !self.capabilities.exclusive
+            || self.is(Flaw::Overwrite)
+            || self.is(Flaw::SameWriterTrusted) && same_writer;
         if after < highest && replaces {
             data.log.retain(|e| e.id != *append.id() || e.event.seq_nr.get() <= after);
             return Ok(());
@@ -190,7 +206,7 @@ impl Plain {
 #[async_trait]
 impl Journal for Plain {
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        self.limits()
     }
 
     async fn begin(&self, id: &PersistenceId, _writer: &WriterId) -> Result<Bounds> {

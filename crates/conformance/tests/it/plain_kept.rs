@@ -140,6 +140,7 @@ impl OffsetStore for Plain {
     }
 
     async fn list_offsets(&self) -> Result<Vec<StoredOffset>> {
+        self.needs(self.limits().offsets)?;
         let mut offsets = self.data()?.offsets.clone();
         if !self.is(Flaw::OffsetsUnsorted) {
             offsets.sort_by(|left, right| left.0.cmp(&right.0));
@@ -154,6 +155,7 @@ impl OffsetStore for Plain {
         expected: OffsetRevision,
         offset: Offset,
     ) -> Result<OffsetRevision> {
+        self.needs(self.limits().offsets)?;
         {
             let data = self.data()?;
             if !self.is(Flaw::ForeignOffsetSaved) {

@@ -26,6 +26,16 @@ impl Plain {
         Ok(position)
     }
 
+    fn reads(&self, scope: &Scope) -> Result<()> {
+        let limits = self.limits();
+        self.needs(match scope {
+            Scope::All => limits.all_events,
+            Scope::Id(..) => true,
+            Scope::Tag(_) => limits.tags,
+            Scope::Slices(_) => limits.slices,
+        })
+    }
+
     fn wants(&self, scope: &Scope, entry: &Entry) -> bool {
         match scope {
             Scope::All => true,
@@ -66,6 +76,7 @@ impl ReadJournal for Plain {
         until: Option<&Offset>,
         events_max: usize,
     ) -> Result<Page> {
+        self.reads(scope)?;
         let data = self.data()?;
         if events_max == 0 && !self.is(Flaw::EmptyPages) {
             return Err(Error::invalid("a page of no events"));
