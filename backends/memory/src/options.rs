@@ -30,11 +30,9 @@ impl MemoryOptions {
         replay_bytes_max: 17 * 1024 * 1024,
     };
 
-    /// Events and payloads past this many bytes start a new batch or page.
-    const BATCH_BYTES: usize = 1024 * 1024;
-
-    /// The same options with this store id, which the store's offsets carry. Two stores alive in one
-    /// process must not share it; without it each takes a fresh one.
+    /// The same options with this store id, which the store's offsets carry; without it each store
+    /// takes a fresh one. Stores of one id take each other's offsets, which is right only for a store
+    /// that is filled anew with the same history.
     #[must_use]
     pub fn with_store_id(mut self, store_id: u64) -> Self {
         self.store_id = Some(store_id);
@@ -44,8 +42,17 @@ impl MemoryOptions {
     /// The same options with at most `bytes` in one append.
     #[must_use]
     pub fn with_append_bytes_max(mut self, bytes: usize) -> Self {
+        let batch_bytes = self.batch_bytes();
         self.capabilities.append_bytes_max = bytes;
-        self.capabilities.replay_bytes_max = bytes.saturating_add(Self::BATCH_BYTES);
+        self.with_batch_bytes(batch_bytes)
+    }
+
+    /// The same options with batches and pages that end at `bytes` of events. They may pass them by
+    /// one event, which is never larger than an append: `replay_bytes_max` counts both. Default 1 MiB.
+    #[must_use]
+    pub fn with_batch_bytes(mut self, bytes: usize) -> Self {
+        self.capabilities.replay_bytes_max =
+            self.capabilities.append_bytes_max.saturating_add(bytes);
         self
     }
 
@@ -56,8 +63,7 @@ impl MemoryOptions {
         self
     }
 
-    /// The bytes at which a batch or page is full. It may pass them by one event, which is never
-    /// larger than an append, so both together stay below `replay_bytes_max`.
+    /// The bytes at which a batch or page is full.
     pub(crate) fn batch_bytes(&self) -> usize {
         self.capabilities.replay_bytes_max.saturating_sub(self.capabilities.append_bytes_max)
     }
