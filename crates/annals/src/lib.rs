@@ -66,6 +66,7 @@
 //! | --- | --- | --- |
 //! | `memory:` | in memory, for tests | |
 //! | `embedded:PATH` | a log in a directory of this machine | `embedded` (default) |
+//! | `embedded:PATH?segment-bytes=N&direct=false` | the same with settings of [`embedded::Settings`] | |
 //! | `dynamodb:…`, `cassandra:…` | not there yet: `Unsupported` | |
 //!
 //! [`open`] gives a [`Store`]: the four contracts of `annals-core` (journal, snapshots, read journal,
@@ -89,6 +90,8 @@ pub use annals_entity::{
 };
 pub use annals_query::{Query, QueryOptions};
 
+#[cfg(feature = "embedded")]
+pub use annals_embedded as embedded;
 pub use annals_entity as entity;
 pub use annals_memory as memory;
 #[cfg(feature = "pekko")]

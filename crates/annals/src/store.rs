@@ -1,9 +1,13 @@
 //! Opening a store by URL, and what can be built on it.
 
 use std::ops::Deref;
+#[cfg(feature = "embedded")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals_core::{Codec, Error, Result};
+#[cfg(feature = "embedded")]
+use annals_embedded::EmbeddedStore;
 use annals_entity::{Components, EntitiesBuilder, EventSourced};
 use annals_memory::MemoryStore;
 use annals_query::Query;
@@ -84,8 +88,8 @@ pub async fn open(url: &str) -> Result<Store> {
     open_as(url, Access::ReadWrite).await
 }
 
-/// Opens the store at `url` for reading only, also beside a process that writes to it. Every write
-/// answers `Unsupported`.
+/// Opens the store at `url` for reading, and never creates one. An embedded store cannot be opened
+/// beside the process that writes to it yet: until that process closes it, the answer is `Unavailable`.
 ///
 /// # Errors
 /// As [`open`]; `Invalid` if nothing is there.
@@ -97,7 +101,7 @@ async fn open_as(url: &str, access: Access) -> Result<Store> {
     let url = StoreUrl::parse(url)?;
     let contracts = match url.scheme {
         "memory" => memory(&url, access),
-        "embedded" => embedded(&url, access).await,
+        "embedded" => embedded(url, access).await,
         scheme @ ("dynamodb" | "cassandra") => Err(Error::unsupported(format!(
             "{scheme}: stores need the feature `{scheme}` of annals, which this version does not have"
         ))),
@@ -123,13 +127,36 @@ fn memory(url: &StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
     }
 }
 
-async fn embedded(url: &StoreUrl<'_>, _access: Access) -> Result<annals_core::Store> {
+#[cfg(feature = "embedded")]
+async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
+    let mut settings = annals_embedded::Settings::default();
+    if let Some(segment_bytes) = url.take_parsed("segment-bytes")? {
+        settings = settings.with_segment_bytes(segment_bytes);
+    }
+    if let Some(direct) = url.take_parsed("direct")? {
+        settings = settings.with_direct(direct);
+    }
     url.finish()?;
     if url.place.is_empty() {
         return Err(Error::invalid("embedded: names no directory: expected embedded:PATH"));
     }
+    let path = PathBuf::from(url.place);
+    if access == Access::ReadOnly && !path.is_dir() {
+        let message = format!("embedded:{} is not there, so it cannot be read", url.place);
+        return Err(Error::invalid(message));
+    }
+    let builder = EmbeddedStore::builder(path).settings(settings);
+    // Recovery reads the log: not a thing to do on a thread that serves others.
+    let opened = tokio::task::spawn_blocking(move || builder.open()).await;
+    let store = opened
+        .map_err(|error| Error::internal("opening the store panicked").with_source(error))??;
+    Ok(store.store())
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn embedded(url: StoreUrl<'_>, _: Access) -> Result<annals_core::Store> {
     Err(Error::unsupported(format!(
-        "embedded:{} cannot be opened: this build does not have the embedded store",
+        "embedded:{} cannot be opened: annals was built without its feature `embedded`",
         url.place
     )))
 }

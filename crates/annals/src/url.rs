@@ -1,5 +1,8 @@
 //! Store URLs: `SCHEME:PLACE[?KEY=VALUE[&KEY=VALUE …]]`.
 
+#[cfg(any(test, feature = "embedded"))]
+use std::str::FromStr;
+
 use annals_core::{Error, Result};
 
 /// A store's URL, taken apart. The place stands as it is given (nothing is percent-decoded), up to the
@@ -35,10 +38,25 @@ impl<'a> StoreUrl<'a> {
     }
 
     /// Takes the setting `key` out, so that [`StoreUrl::finish`] does not call it unknown.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "embedded"))]
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a str> {
         let index = self.settings.iter().position(|(known, _)| *known == key)?;
         Some(self.settings.remove(index).1)
+    }
+
+    /// Takes the setting `key` out and reads it.
+    ///
+    /// # Errors
+    /// `Invalid` if its value is none of its kind.
+    #[cfg(any(test, feature = "embedded"))]
+    pub(crate) fn take_parsed<T: FromStr>(&mut self, key: &str) -> Result<Option<T>> {
+        let scheme = self.scheme;
+        let parsed = |value: &str| {
+            value
+                .parse()
+                .map_err(|_| Error::invalid(format!("{scheme}: stores take no {key} of {value:?}")))
+        };
+        self.take(key).map(parsed).transpose()
     }
 
     /// Checks that every setting was understood: a misspelt one must not be dropped in silence.
@@ -68,6 +86,15 @@ mod tests {
         assert_eq!(url.take("c"), None);
         let error = url.finish().unwrap_err();
         assert_eq!(error.message(), "embedded: stores have no setting named a");
+    }
+
+    #[test]
+    fn a_setting_of_another_kind_is_named() {
+        let mut url = StoreUrl::parse("embedded:x?size=12&flag=yes").unwrap();
+        assert_eq!(url.take_parsed::<u32>("size").unwrap(), Some(12));
+        assert_eq!(url.take_parsed::<u32>("other").unwrap(), None);
+        let error = url.take_parsed::<bool>("flag").unwrap_err();
+        assert_eq!(error.message(), "embedded: stores take no flag of \"yes\"");
     }
 
     #[test]

@@ -84,11 +84,17 @@ async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(
     let aircraft = store.entities::<Aircraft>().start();
     let import = import(&aircraft, &rows).await?;
     aircraft.stop().await?;
+    if import.recorded_before > 0 {
+        report.line(format_args!(
+            "known     {} flights: their aircraft were recovered, and refused to record them twice",
+            grouped(import.recorded_before),
+        ));
+    }
     report.line(format_args!(
-        "recorded  {} flights ({} events) in {:.2} s: {} a second",
+        "recorded  {} flights ({} events) in {}: {} a second",
         grouped(import.recorded),
         grouped(import.events),
-        import.duration.as_secs_f64(),
+        short(import.duration),
         grouped(import.rows_per_second()),
     ));
     if let (Some(p50), Some(p99)) = (import.percentile(50), import.percentile(99)) {
@@ -96,12 +102,6 @@ async fn record_and_read(store: &Store, file: &File, report: Report) -> Result<(
             "          acknowledged within {} (p50), {} (p99), at most {IN_FLIGHT} at a time",
             short(p50),
             short(p99),
-        ));
-    }
-    if import.recorded_before > 0 {
-        report.line(format_args!(
-            "rejected  {} flights, since they are recorded already",
-            grouped(import.recorded_before),
         ));
     }
     report.rejected(&rejected);

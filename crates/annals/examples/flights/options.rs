@@ -17,7 +17,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Where to record them: memory: or embedded:PATH [default: memory:]
+    /// Where to record them: memory: or embedded:PATH [default: an embedded store under target/]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
@@ -35,7 +35,20 @@ impl Options {
 
     /// The store to record in.
     pub(crate) fn store(&self) -> String {
-        self.store.clone().unwrap_or_else(|| "memory:".to_owned())
+        self.store.clone().unwrap_or_else(|| format!("embedded:{}", default_store().display()))
+    }
+}
+
+/// The same directory in every run: beside the build's artefacts, or else in the system's directory
+/// for temporary files.
+fn default_store() -> PathBuf {
+    const NAME: &str = "flights-store";
+    let program = std::env::current_exe().ok();
+    // target/release/examples/flights
+    let target = program.as_deref().and_then(|program| program.ancestors().nth(3));
+    match target.filter(|target| target.join("CACHEDIR.TAG").exists()) {
+        Some(target) => relative(target).join(NAME),
+        None => std::env::temp_dir().join(format!("annals-{NAME}")),
     }
 }
 

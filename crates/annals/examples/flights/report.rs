@@ -87,10 +87,11 @@ pub(crate) fn grouped(number: impl Display) -> String {
     format!("{sign}{}", groups.join(","))
 }
 
-/// A duration in milliseconds, or in microseconds below one.
+/// A duration in the unit that fits it.
 pub(crate) fn short(duration: Duration) -> String {
     match duration.as_micros() {
         micros if micros < 1_000 => format!("{micros} µs"),
+        micros if micros >= 1_000_000 => format!("{:.2} s", duration.as_secs_f64()),
         _ => format!("{:.1} ms", duration.as_secs_f64() * 1_000.0),
     }
 }

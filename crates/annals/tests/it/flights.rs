@@ -1,8 +1,9 @@
 //! The example `flights`, run as a program: its board is the file's, whatever the file holds.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -30,6 +31,9 @@ const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,
                       arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,\
                       time_hour";
 
+const ROW: &str =
+    "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
+
 /// `cargo test` builds the examples beside the tests.
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
@@ -52,10 +56,20 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn run_on(folder: &Path, rows: &[&str], arguments: &[&str]) -> Output {
+/// Writes a file of `rows` into `folder`.
+fn file_of(folder: &Path, rows: &[&str]) -> String {
     let file = folder.join("flights.csv");
     fs::write(&file, format!("{HEADER}\n{}\n", rows.join("\n"))).unwrap();
-    run(&[&["--store", "memory:", "--data", file.to_str().unwrap()], arguments].concat())
+    file.to_str().unwrap().to_owned()
+}
+
+fn store_in(folder: &Path) -> String {
+    format!("embedded:{}", folder.join("store").display())
+}
+
+fn run_on(folder: &Path, rows: &[&str], arguments: &[&str]) -> Output {
+    let file = file_of(folder, rows);
+    run(&[&["--store", "memory:", "--data", &file], arguments].concat())
 }
 
 #[test]
@@ -82,10 +96,8 @@ fn the_board_has_the_figures_of_the_file() {
 #[test]
 fn a_line_of_the_board_has_its_fields_in_order() {
     let folder = tempfile::tempdir().unwrap();
-    let rows = [
-        "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z",
-        "2013,1,1,NA,515,NA,NA,819,NA,UA,7,NA,EWR,IAH,NA,1400,5,15,2013-01-01T10:00:00Z",
-    ];
+    let rows =
+        [ROW, "2013,1,1,NA,515,NA,NA,819,NA,UA,7,NA,EWR,IAH,NA,1400,5,15,2013-01-01T10:00:00Z"];
 
     let output = run_on(folder.path(), &rows, &["--json"]);
 
@@ -97,8 +109,7 @@ fn a_line_of_the_board_has_its_fields_in_order() {
 #[test]
 fn rows_that_are_malformed_or_doubled_are_rejected_with_line_and_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let good =
-        "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
+    let good = ROW;
     let rows = [
         good.to_owned(),
         good.replace("N14228", "N99999"),
@@ -152,4 +163,85 @@ fn a_store_that_cannot_be_opened_fails_and_names_it() {
     let output = run(&["--store", "dynamodb:"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("dynamodb"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_second_run_recovers_instead_of_recording_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_in(folder.path());
+
+    let first = run(&["--store", &store, "--json"]);
+    let second = run(&["--store", &store, "--json"]);
+
+    assert_eq!(stdout(&first), stdout(&second));
+    let text = stderr(&second);
+    assert!(text.contains("recorded  0 flights (0 events)"), "{text}");
+    assert!(text.contains("known     27,004 flights"), "{text}");
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_with_nothing_lost_or_doubled() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_in(folder.path());
+    let mut arguments = vec!["--store", &store, "--json"];
+    for percent in ["10 %", "20 %", "40 %", "70 %"] {
+        let mut child =
+            Command::new(program()).args(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let reached = lines.map_while(Result::ok).any(|line| line.contains(percent));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(reached, "the run never came to {percent}");
+    }
+
+    let last = run(&arguments);
+
+    arguments[1] = "memory:";
+    assert_eq!(stdout(&last), stdout(&run(&arguments)));
+    let text = stderr(&last);
+    assert!(text.contains("refused to record them twice"), "{text}");
+    assert!(!text.contains("known     27,004"), "the run was killed too late: {text}");
+}
+
+#[test]
+fn a_board_that_differs_from_the_file_fails_and_says_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_in(folder.path());
+    stdout(&run(&["--store", &store, "--data", &file_of(folder.path(), &[ROW])]));
+
+    let farther = ROW.replace(",1400,", ",1500,");
+    let output = run(&["--store", &store, "--data", &file_of(folder.path(), &[&farther])]);
+
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("UA: the streams say") && text.contains("\"miles\":1500"), "{text}");
+}
+
+#[test]
+fn a_flight_that_another_aircraft_recorded_is_rejected() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_in(folder.path());
+    stdout(&run(&["--store", &store, "--data", &file_of(folder.path(), &[ROW])]));
+
+    let rows = [ROW.replace("N14228", "N99999"), ROW.replace("1545", "1546")];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let text = stdout(&run(&["--store", &store, "--data", &file_of(folder.path(), &rows)]));
+
+    let reason = "flight UA 1545 of 2013-01-01T10:00:00Z: aircraft|N14228 recorded it already";
+    assert!(text.contains(reason), "{text}");
+    assert!(text.contains("recorded  1 flights"), "{text}");
+}
+
+#[test]
+fn a_store_may_hold_the_flights_of_several_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store_in(folder.path());
+    stdout(&run(&["--store", &store, "--data", &file_of(folder.path(), &[ROW])]));
+
+    let february = ROW.replace("2013-01", "2013-02");
+    let data = file_of(folder.path(), &[&february]);
+    let output = run(&["--store", &store, "--data", &data, "--json"]);
+
+    assert!(stdout(&output).contains("\"flights\":1,"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("(1 recorded flights are of other files)"));
 }

@@ -1,6 +1,10 @@
 //! Opening stores by URL: what is there opens, and everything else says what is wrong.
 
-use annals::{ErrorKind, Result, Store};
+use annals::environment::System;
+use annals::{
+    Append, Clock, ErrorKind, Ids, JournalExt, NewEvent, Payload, PersistenceId, Result, SeqNr,
+    SeqRange, SerializerId, Store,
+};
 
 async fn refused(url: &str) -> (ErrorKind, String) {
     failed(annals::open(url).await)
@@ -49,4 +53,56 @@ async fn what_is_no_store_url_is_invalid() {
 async fn a_memory_store_has_nothing_to_read_only() {
     let (kind, _) = failed(annals::open_read_only("memory:").await);
     assert_eq!(kind, ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn an_embedded_store_keeps_what_was_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("embedded:{}?segment-bytes=1048576", folder.path().join("store").display());
+    let alice = PersistenceId::of("account", "alice").unwrap();
+    let system = System::new();
+    let event = NewEvent::new(Payload::new(SerializerId::STRING, "", "opened"), system.now());
+    let (append_id, writer) = (system.append_id(), system.writer_id());
+    let append =
+        Append::new(append_id, alice.clone(), SeqNr::ZERO, writer, vec![event.clone()]).unwrap();
+
+    let store = annals::open(&url).await.unwrap();
+    store.journal.append(append).await.unwrap();
+    store.close().await.unwrap();
+
+    let store = annals::open_read_only(&url).await.unwrap();
+    let events = store.journal.read_all(&alice, SeqRange::ALL).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].payload, event.payload);
+    store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn reading_makes_no_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("absent");
+    let (kind, message) =
+        failed(annals::open_read_only(&format!("embedded:{}", path.display())).await);
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert!(message.contains("absent is not there"), "{message}");
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn a_store_has_one_writer_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("embedded:{}", folder.path().display());
+    let store = annals::open(&url).await.unwrap();
+    let (kind, message) = refused(&url).await;
+    assert_eq!(kind, ErrorKind::Unavailable);
+    assert!(message.contains("open for writing already"), "{message}");
+    store.close().await.unwrap();
+    annals::open(&url).await.unwrap().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_setting_of_another_kind_is_named() {
+    let (kind, message) = refused("embedded:data?direct=perhaps").await;
+    assert_eq!(kind, ErrorKind::Invalid);
+    assert_eq!(message, "embedded: stores take no direct of \"perhaps\"");
 }
