@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use annals::{PersistenceId, SeqNr, SerializerId};
+use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
 /// Look into a store of events, and run it.
@@ -109,8 +109,7 @@ pub(crate) enum Events {
     /// Delete the events of one entity up to a number; a dry run without --yes.
     Delete {
         /// The entity.
-        #[arg(value_parser = id)]
-        id: PersistenceId,
+        id: String,
         /// The last number to delete.
         #[arg(long, value_name = "N", value_parser = seq_nr)]
         to: SeqNr,
@@ -120,8 +119,7 @@ pub(crate) enum Events {
 #[derive(Debug, Args)]
 pub(crate) struct EventsAppend {
     /// The entity; may be absent when every line has `persistence_id`.
-    #[arg(value_parser = id)]
-    pub(crate) id: Option<PersistenceId>,
+    pub(crate) id: Option<String>,
     /// The highest number must be N; otherwise nothing is appended (conflict).
     #[arg(long, value_name = "N", value_parser = seq_nr)]
     pub(crate) after: Option<SeqNr>,
@@ -136,8 +134,7 @@ pub(crate) struct EventsAppend {
 #[derive(Debug, Args)]
 pub(crate) struct EventsList {
     /// The entity.
-    #[arg(value_parser = id)]
-    pub(crate) id: PersistenceId,
+    pub(crate) id: String,
     /// The lowest number.
     #[arg(long, value_name = "N", value_parser = seq_nr)]
     pub(crate) from: Option<SeqNr>,
@@ -186,14 +183,12 @@ pub(crate) enum Snapshots {
     /// The snapshots of one entity, newest first.
     List {
         /// The entity.
-        #[arg(value_parser = id)]
-        id: PersistenceId,
+        id: String,
     },
     /// One snapshot with its payload.
     Show {
         /// The entity.
-        #[arg(value_parser = id)]
-        id: PersistenceId,
+        id: String,
         /// The one at this number; otherwise the newest.
         #[arg(long, value_name = "N", value_parser = seq_nr)]
         at: Option<SeqNr>,
@@ -203,8 +198,7 @@ pub(crate) enum Snapshots {
     /// Delete snapshots; a dry run without --yes.
     Delete {
         /// The entity.
-        #[arg(value_parser = id)]
-        id: PersistenceId,
+        id: String,
         /// The one at this number.
         #[arg(long, value_name = "N", value_parser = seq_nr, conflicts_with = "to")]
         at: Option<SeqNr>,
@@ -217,8 +211,7 @@ pub(crate) enum Snapshots {
 #[derive(Debug, Args)]
 pub(crate) struct SnapshotsSave {
     /// The entity.
-    #[arg(value_parser = id)]
-    pub(crate) id: PersistenceId,
+    pub(crate) id: String,
     /// The last event that the state includes.
     #[arg(long, value_name = "N", value_parser = seq_nr)]
     pub(crate) at: SeqNr,
@@ -268,10 +261,6 @@ pub(crate) enum Offsets {
     List,
     /// Set an offset (not in this version).
     Set(Rest),
-}
-
-fn id(text: &str) -> Result<PersistenceId, String> {
-    PersistenceId::new(text).map_err(|error| error.message().to_owned())
 }
 
 fn seq_nr(text: &str) -> Result<SeqNr, String> {

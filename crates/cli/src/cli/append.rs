@@ -14,7 +14,7 @@ use std::pin::Pin;
 
 use annals::{
     Append, Appended, Clock, Error, ErrorKind, Ids, JournalExt, NewEvent, PersistenceId, Result,
-    RetryPolicy, SeqNr, Store, WriterId,
+    RetryPolicy, SeqNr, SeqRange, Store, WriterId,
 };
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -40,13 +40,14 @@ pub(crate) async fn run(
     output: &mut Output,
     report: &mut Report,
 ) -> Outcome {
+    let id = args.id.as_deref().map(PersistenceId::new).transpose()?;
     session
         .writing(async |store| {
             let lines = input::lines(stdin);
             if args.atomic {
-                return atomic(&args, &store, session, lines, output).await;
+                return atomic(id, args.after, &store, session, lines, output).await;
             }
-            let mut appender = Appender::new(&args, store, session);
+            let mut appender = Appender::new(&args, id, store, session);
             let done = appender.run(lines, output, report).await;
             appender.end().await;
             done
@@ -56,14 +57,14 @@ pub(crate) async fn run(
 
 /// All lines as one append.
 async fn atomic(
-    args: &EventsAppend,
+    mut id: Option<PersistenceId>,
+    after: Option<SeqNr>,
     store: &Store,
     session: &Session,
     mut lines: Receiver<Result<Line>>,
     output: &mut Output,
 ) -> Outcome {
     let limits = store.capabilities();
-    let mut id = args.id.clone();
     let mut jobs: Vec<Job> = Vec::new();
     let mut bytes = 0_usize;
     while let Some(line) = lines.recv().await {
@@ -87,7 +88,7 @@ async fn atomic(
     };
     let writer = session.system.writer_id();
     let events = jobs.iter().map(|job| job.event.clone()).collect();
-    let place = Place { id: id.clone(), writer: writer.clone(), at: Position::of(args.after) };
+    let place = Place { id: id.clone(), writer: writer.clone(), at: Position::of(after) };
     let appended = append(store, session, place, events).await?;
     for (job, seq_nr) in jobs.iter().zip(appended.first.get()..) {
         output.row(receipt(job, &writer, seq_nr))?;
@@ -159,7 +160,13 @@ async fn append(
         let append = Append::new(append_id, id.clone(), after, writer.clone(), events.clone())?;
         let retry = RetryPolicy::default().start(session.system.clone());
         match store.journal.append_retrying(append, retry, session.system.as_ref()).await {
-            Err(error) if error.is_conflict() && !is_final => {
+            Err(error) if error.is_conflict() => {
+                if let Some(receipt) = stored_by(&writer, store, &id, after, events.len()).await? {
+                    return Ok(receipt);
+                }
+                if is_final {
+                    return Err(error);
+                }
                 after = store.journal.bounds(&id).await?.highest;
             }
             done => return done,
@@ -169,6 +176,22 @@ async fn append(
         "other writers of {id} were faster {CONFLICTS_MAX} times, so nothing was appended: try again"
     );
     Err(Error::conflict(after, message))
+}
+
+/// The receipt of an append whose first answer was lost, from a store that no longer knows it: what
+/// stands in its place was written by `writer`, who has nothing else under way.
+async fn stored_by(
+    writer: &WriterId,
+    store: &Store,
+    id: &PersistenceId,
+    after: SeqNr,
+    count: usize,
+) -> Result<Option<Appended>> {
+    let last = after.plus(u64::try_from(count).unwrap_or(u64::MAX));
+    let range = SeqRange::new(after.next(), after.next());
+    let first = store.journal.read_all(id, range).await?;
+    let own = first.first().is_some_and(|event| event.writer == *writer);
+    Ok(own.then_some(Appended { first: after.next(), last }))
 }
 
 fn receipt(job: &Job, writer: &WriterId, seq_nr: u64) -> Row {
@@ -202,6 +225,7 @@ struct Entity {
 /// Appends line by line.
 struct Appender<'a> {
     args: &'a EventsAppend,
+    id: Option<PersistenceId>,
     store: Store,
     session: &'a Session,
     entities: HashMap<PersistenceId, Entity>,
@@ -213,9 +237,14 @@ struct Appender<'a> {
 }
 
 impl<'a> Appender<'a> {
-    fn new(args: &'a EventsAppend, store: Store, session: &'a Session) -> Self {
+    fn new(
+        args: &'a EventsAppend,
+        id: Option<PersistenceId>,
+        store: Store,
+        session: &'a Session,
+    ) -> Self {
         let entities = HashMap::new();
-        Self { args, store, session, entities, open: 0, stored: 0, failed: None }
+        Self { args, id, store, session, entities, open: 0, stored: 0, failed: None }
     }
 
     async fn run(
@@ -274,7 +303,7 @@ impl<'a> Appender<'a> {
         let now = self.session.system.now();
         let limits = self.store.capabilities();
         let parsed =
-            line.and_then(|line| append_line::parse(&line, self.args.id.as_ref(), now, &limits));
+            line.and_then(|line| append_line::parse(&line, self.id.as_ref(), now, &limits));
         let job = match parsed {
             Ok(job) => job,
             Err(error) => {

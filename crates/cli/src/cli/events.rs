@@ -33,18 +33,21 @@ pub(crate) async fn run(
             across(Scope::Slices(slices(&range)?), follow, session, output).await
         }
         Events::All { follow } => across(Scope::All, follow, session, output).await,
-        Events::Delete { id, to } => delete(&id, to, session, output, report).await,
+        Events::Delete { id, to } => {
+            delete(&PersistenceId::new(id)?, to, session, output, report).await
+        }
     }
 }
 
 async fn list(args: EventsList, store: &Store, output: &mut Output) -> Outcome {
+    let id = PersistenceId::new(args.id)?;
     let from = args.from.unwrap_or(SeqNr::FIRST).max(SeqNr::FIRST);
     let range = SeqRange::new(from, args.to.unwrap_or(SeqNr::MAX));
     let mut left = args.max.unwrap_or(u64::MAX);
     if args.reverse {
-        return list_reversed(&args.id, range, left, store, output).await;
+        return list_reversed(&id, range, left, store, output).await;
     }
-    let mut batches = store.journal.replay(&args.id, range);
+    let mut batches = store.journal.replay(&id, range);
     while left > 0
         && let Some(batch) = batches.next().await
     {
@@ -52,7 +55,7 @@ async fn list(args: EventsList, store: &Store, output: &mut Output) -> Outcome {
             if left == 0 {
                 break;
             }
-            output.row(record::event_row(&args.id, &event, None))?;
+            output.row(record::event_row(&id, &event, None))?;
             left -= 1;
         }
     }

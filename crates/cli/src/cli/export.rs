@@ -9,8 +9,6 @@
 //! The last `offset` of an interrupted export is where `--after` goes on; the other two kinds are
 //! written again, which an import takes no harm from.
 
-use std::collections::HashMap;
-
 use annals::query::{Extent, Query};
 use annals::{
     Error, Offset, PersistenceId, Scope, SeqNr, SnapshotCriteria, SnapshotStoreExt, Store,
@@ -61,8 +59,8 @@ async fn entities(
     store: &Store,
     output: &mut Output,
     progress: &ProgressBar,
-) -> Outcome<HashMap<PersistenceId, SeqNr>> {
-    let mut ends = HashMap::new();
+) -> Outcome<Vec<(PersistenceId, SeqNr)>> {
+    let mut ends = Vec::new();
     let mut ids = Query::new(store.read_journal.clone()).ids(Extent::Current, None);
     while let Some(entry) = ids.next().await {
         let id = entry?.persistence_id;
@@ -73,7 +71,7 @@ async fn entities(
                 "deleted_to": bounds.deleted_to.get(), "highest": bounds.highest.get(),
             })))?;
         }
-        ends.insert(id, bounds.highest);
+        ends.push((id, bounds.highest));
         progress.tick();
     }
     Ok(ends)
@@ -102,7 +100,7 @@ async fn events(
 
 async fn snapshots(
     store: &Store,
-    ends: &HashMap<PersistenceId, SeqNr>,
+    ends: &[(PersistenceId, SeqNr)],
     output: &mut Output,
     progress: &ProgressBar,
 ) -> Outcome<u64> {

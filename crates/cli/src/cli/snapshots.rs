@@ -32,9 +32,11 @@ pub(crate) async fn run(
 ) -> Outcome {
     match verb {
         Snapshots::List { id } => {
+            let id = PersistenceId::new(id)?;
             session.reading(async |store| list(&id, &store, output, report).await).await
         }
         Snapshots::Show { id, at } => {
+            let id = PersistenceId::new(id)?;
             let criteria = at.map_or(SnapshotCriteria::ALL, SnapshotCriteria::at);
             session.reading(async |store| show(&id, &criteria, &store, output).await).await
         }
@@ -44,6 +46,7 @@ pub(crate) async fn run(
                 .await
         }
         Snapshots::Delete { id, at, to } => {
+            let id = PersistenceId::new(id)?;
             let criteria = match (at, to) {
                 (Some(at), _) => SnapshotCriteria::at(at),
                 (None, Some(to)) => SnapshotCriteria::up_to(to),
@@ -126,7 +129,7 @@ async fn save(
         Value::String(_) => SerializerId::STRING,
         _ => SerializerId::JACKSON_JSON,
     });
-    let id = args.id;
+    let id = PersistenceId::new(args.id)?;
     let highest = store.journal.bounds(&id).await?.highest;
     if args.at > highest {
         let message = format!(

@@ -1,5 +1,6 @@
 //! `events append`.
 
+use annals::memory::{MemoryOptions, MemoryStore};
 use serde_json::json;
 
 use crate::support::{Program, Shared};
@@ -115,4 +116,31 @@ fn a_closed_stdout_stops_it_and_says_what_is_stored() {
         program.run_words(&words, "{\"payload\":1}\n{\"payload\":2}\n{\"payload\":3}", stdout);
     ended.failed(5, &["line 2 is stored as 2 of a", "receipt"]);
     assert_eq!(program.run("events list a", "").rows().len(), 2);
+}
+
+#[test]
+fn what_is_too_large_is_named_and_uses_up_no_number() {
+    let options = MemoryOptions::default().with_append_bytes_max(1_000);
+    let program = Program::on(MemoryStore::with_options(options).store());
+    let line = |bytes| format!("{{\"payload\":\"{}\"}}\n", "x".repeat(bytes));
+    let ended = program.run("events append a --in-flight 9", line(10) + &line(2_000) + &line(10));
+    ended.failed(3, &["line 2", "bytes"]);
+    program.run("events append a --atomic", line(600) + &line(600)).failed(3, &["line 2"]);
+    program.run(&format!("events append {}", "i".repeat(70_000)), line(1)).failed(3, &["line 1"]);
+    let stored = program.run("events list a", "").rows().len();
+    assert_eq!(program.run("events append a", line(10)).rows()[0]["sequence_nr"], stored + 1);
+}
+
+#[test]
+fn an_empty_id_is_invalid() {
+    let program = Program::new();
+    for words in [
+        ["events", "append", ""].as_slice(),
+        &["events", "list", ""],
+        &["events", "delete", "", "--to", "1"],
+        &["snapshots", "show", ""],
+        &["snapshots", "save", "", "--at", "1"],
+    ] {
+        program.run_words(words, "1", Shared::default()).failed(3, &["persistence id is empty"]);
+    }
 }

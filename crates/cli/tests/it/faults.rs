@@ -37,6 +37,8 @@ pub(crate) enum Answer {
     Unavailable,
     /// It is stored, and the answer is lost.
     UnknownStored,
+    /// As `UnknownStored`, and the store forgets whose it was.
+    UnknownForgotten,
     /// It is not stored, and the answer is lost.
     UnknownLost,
     /// Another writer was faster.
@@ -110,16 +112,12 @@ impl Journal for Faulty {
                 self.inner.journal.append(append).await?;
                 Err(unknown())
             }
+            Some(Answer::UnknownForgotten) => {
+                self.inner.journal.append(another(&append, append.writer().clone())?).await?;
+                Err(unknown())
+            }
             Some(Answer::Overtaken) => {
-                let mut other = append.clone();
-                other = Append::new(
-                    annals::AppendId::new(append.append_id().get() ^ 1),
-                    other.id().clone(),
-                    other.after(),
-                    WriterId::new("other"),
-                    other.events().to_vec(),
-                )?;
-                self.inner.journal.append(other).await?;
+                self.inner.journal.append(another(&append, WriterId::new("other"))?).await?;
                 self.inner.journal.append(append).await
             }
         }
@@ -248,17 +246,29 @@ impl ReadJournal for Faulty {
     }
 }
 
+/// The same events under another append id.
+fn another(append: &Append, writer: WriterId) -> Result<Append> {
+    let append_id = annals::AppendId::new(append.append_id().get() ^ 1);
+    Append::new(append_id, append.id().clone(), append.after(), writer, append.events().to_vec())
+}
+
 const TWO: &str = "{\"payload\":1}\n{\"payload\":2}\n";
 
 #[test]
 fn an_append_gets_past_short_faults_without_a_second_copy() {
-    for answer in [Answer::Unavailable, Answer::UnknownStored, Answer::UnknownLost] {
+    for answer in
+        [Answer::Unavailable, Answer::UnknownStored, Answer::UnknownForgotten, Answer::UnknownLost]
+    {
         let (store, switch) = Faulty::store();
         let program = Program::on(store);
+        switch.set(Some(Fault::Appends(1, answer)));
+        let first = program.run("events append a --atomic --after 0", "{\"payload\":0}");
+        assert_eq!(first.field("sequence_nr"), [json!(1)], "{answer:?}");
         switch.set(Some(Fault::Appends(2, answer)));
         let ended = program.run("events append a", TWO);
-        assert_eq!(ended.field("sequence_nr"), [json!(1), json!(2)], "{answer:?}");
-        assert_eq!(program.run("events list a", "").field("payload"), [json!(1), json!(2)]);
+        assert_eq!(ended.field("sequence_nr"), [json!(2), json!(3)], "{answer:?}");
+        let stored = program.run("events list a", "").field("payload");
+        assert_eq!(stored, [json!(0), json!(1), json!(2)], "{answer:?}");
     }
 }
 
