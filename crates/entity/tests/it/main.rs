@@ -6,6 +6,7 @@ mod faulty;
 mod world;
 
 mod batches;
+mod kit;
 mod limits;
 mod recovery;
 mod snapshots;
