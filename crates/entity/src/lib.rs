@@ -76,4 +76,4 @@ pub use behaviour::{Context, EventSourced};
 pub use effect::Effect;
 pub use region::{Components, Entities, EntitiesBuilder, EntityRef};
 pub use reply::{Answer, Reply, reply_channel};
-pub use settings::{Keep, Settings, keep};
+pub use settings::{Keep, Recover, Settings, keep};

@@ -12,8 +12,8 @@ use annals_core::{
 use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 
-use crate::EventSourced;
 use crate::machine::{Attempts, Config, Next, Recovered, Recovery, Save, Superfluous, panics};
+use crate::{EventSourced, Recover};
 
 /// What the workers of a region share.
 pub(crate) struct Shared<B: EventSourced> {
@@ -60,7 +60,8 @@ impl<B: EventSourced> Shared<B> {
         let permit = self.recoveries.acquire().await;
         let _permit = permit.map_err(|_| Error::closed(format!("{id}: the region is closed")))?;
         let recovered = self.recover_permitted(id, writer).await;
-        if recovered.is_err() {
+        if let Err(error) = &recovered {
+            tracing::warn!(%id, %error, "an entity was not recovered");
             self.leave(id, writer).await;
         }
         recovered
@@ -72,6 +73,9 @@ impl<B: EventSourced> Shared<B> {
         writer: &WriterId,
     ) -> Result<Recovered<B>> {
         let bounds = self.step(id, self.journal.begin(id, writer)).await?;
+        if self.config.settings.recover == Recover::Nothing {
+            return Recovery::empty(id, bounds.highest)?.finish(bounds.highest);
+        }
         let (mut recovery, highest) = self.recovery_base(id, bounds).await?;
         if recovery.next() > highest {
             return recovery.finish(highest);
@@ -110,13 +114,17 @@ impl<B: EventSourced> Shared<B> {
     }
 
     async fn load_snapshot(&self, id: &PersistenceId) -> Result<Option<(Snapshot, B)>> {
+        let criteria = match self.config.settings.recover {
+            Recover::Newest => SnapshotCriteria::ALL,
+            Recover::From(criteria) => criteria,
+            Recover::EventsOnly | Recover::Nothing => return Ok(None),
+        };
         let Some(codec) = &self.config.snapshot_codec else { return Ok(None) };
         let read = |snapshot: &Snapshot| {
             panics::caught(|| codec.decode(&snapshot.payload))
                 .unwrap_or_else(|panic| Err(panic.error(format!("a snapshot of {id}"))))
         };
         let attempts_max = self.config.settings.snapshot_attempts;
-        let criteria = SnapshotCriteria::ALL;
         self.step(id, self.snapshots.load_readable(id, &criteria, attempts_max, read)).await
     }
 

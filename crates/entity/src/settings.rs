@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use annals_core::{DeletedPrefix, RetryPolicy};
+use annals_core::{DeletedPrefix, RetryPolicy, SnapshotCriteria};
 
 /// Options of a region of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub struct Settings {
     /// How long after a failed recovery the next one begins; `retries_max` is not looked at.
     /// Default 100 ms, doubled up to 10 s.
     pub recovery_backoff: RetryPolicy,
+    /// What a recovery reads. Default: the newest snapshot and the events after it.
+    pub recover: Recover,
     /// How many snapshots are tried when the newest cannot be read (S2). Default 3.
     pub snapshot_attempts: usize,
     /// What to do about events that are deleted and in no snapshot (S4). Default: fail.
@@ -72,6 +74,7 @@ impl Default for Settings {
             recoveries_max: 50,
             recovery_deadline: Duration::from_secs(30),
             recovery_backoff,
+            recover: Recover::Newest,
             snapshot_attempts: 3,
             deleted_prefix: DeletedPrefix::RequireSnapshot,
             passivate_after: Some(Duration::from_secs(120)),
@@ -79,6 +82,21 @@ impl Default for Settings {
             stop_deadline: Duration::from_secs(30),
         }
     }
+}
+
+/// What a recovery reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Recover {
+    /// The newest snapshot, and the events after it.
+    #[default]
+    Newest,
+    /// The newest snapshot that meets the criteria, and the events after it.
+    From(SnapshotCriteria),
+    /// All events: snapshots are not looked at.
+    EventsOnly,
+    /// Nothing: the entity begins in its empty state, after the highest event. For entities whose
+    /// decisions do not depend on their history; no snapshots are taken of such a state.
+    Nothing,
 }
 
 /// One setter per option.
@@ -111,6 +129,7 @@ setters! {
     with_recoveries_max recoveries_max: usize;
     with_recovery_deadline recovery_deadline: Duration;
     with_recovery_backoff recovery_backoff: RetryPolicy;
+    with_recover recover: Recover;
     with_snapshot_attempts snapshot_attempts: usize;
     with_deleted_prefix deleted_prefix: DeletedPrefix;
     with_passivate_after passivate_after: Option<Duration>;

@@ -39,7 +39,7 @@ pub(crate) use interface::{Config, Cx, Input, Output};
 pub(crate) use recovery::{Recovered, Recovery};
 pub(crate) use snapshots::{Cadence, Save, Superfluous};
 
-use crate::EventSourced;
+use crate::{EventSourced, Recover};
 use batch::{Batch, End, Pending, Shared, Turn};
 use mailbox::Mailbox;
 use verdict::{Tried, Verdict, verdict};
@@ -359,7 +359,7 @@ impl<B: EventSourced> Machine<B> {
         let (Phase::Ready(live), Some(codec)) = (&self.phase, &cx.config.snapshot_codec) else {
             return;
         };
-        if !self.snapshot_due || self.saving {
+        if !self.snapshot_due || self.saving || cx.config.settings.recover == Recover::Nothing {
             return;
         }
         self.snapshot_due = false;

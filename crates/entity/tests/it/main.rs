@@ -11,5 +11,6 @@ mod limits;
 mod recovery;
 mod snapshots;
 mod stopping;
+mod threads;
 mod waiting;
 mod writing;

@@ -1,9 +1,9 @@
 //! Snapshots shorten recovery, are saved only of stored states, and never fail a command.
 
 use annals_core::{ErrorKind, Payload, SeqNr, SerializerId, Snapshot, SnapshotCriteria, Timestamp};
-use annals_entity::{Entities, keep};
+use annals_entity::{Entities, Recover, Settings, keep};
 
-use crate::account::Account;
+use crate::account::{Account, Command};
 use crate::faulty::Fault;
 use crate::world::{World, balance, deposit, id, kind_of, settle};
 
@@ -120,6 +120,29 @@ async fn a_long_replay_leaves_a_snapshot() {
     assert_eq!(balance(&start(&world).entity("alice")).await.unwrap(), 25);
     settle().await;
     assert_eq!(numbers(&world).await, [25]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_recovery_reads_can_be_chosen() {
+    let world = World::new();
+    deposits(&world.start(), 3).await;
+    // States that no fold of the events gives show where a recovery began.
+    world.store.snapshots.save(snapshot(1, "100 1")).await.unwrap();
+    world.store.snapshots.save(snapshot(2, "200 2")).await.unwrap();
+    let first = SnapshotCriteria::up_to(SeqNr::FIRST);
+    for (recover, expected) in [
+        (Recover::Newest, 201),
+        (Recover::From(first), 102),
+        (Recover::EventsOnly, 3),
+        (Recover::Nothing, 0),
+    ] {
+        let settings = Settings::default().with_recover(recover);
+        let region = world.builder_with_snapshots().settings(settings).start();
+        let alice = region.entity("alice");
+        assert_eq!(balance(&alice).await.unwrap(), expected);
+        let position = alice.ask(|reply| Command::Position { reply }).await;
+        assert_eq!(position.unwrap().get(), 3);
+    }
 }
 
 #[tokio::test(start_paused = true)]
