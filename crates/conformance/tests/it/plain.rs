@@ -148,41 +148,49 @@ impl Plain {
     }
 
     /// Stores a placed append.
-    async fn store(&self, append: &Append) -> Result<()> {
+    fn store(&self, data: &mut Data, append: &Append) {
         let step = if self.is(Flaw::NumbersWithGap) { 2 } else { 1 };
-        let first = append.range().from.get();
-        if self.is(Flaw::HalfAppendVisible) && append.events().len() > 1 {
-            for (offset, event) in (0..).zip(append.events()) {
-                let part = Append::new(
-                    append.append_id(),
-                    append.id().clone(),
-                    append.after().plus(offset),
-                    append.writer().clone(),
-                    vec![event.clone()],
-                )?;
-                self.data()?.store(&part, first + offset, 1);
-                tokio::task::yield_now().await;
-            }
+        let begins = append.mode() == AppendMode::Ingest && data.bounds(append.id()).1 == 0;
+        let first = if data.forgets_receipts {
+            data.bounds(append.id()).1 + 1
+        } else if begins && self.is(Flaw::IngestRenumbers) {
+            1
         } else {
-            let mut data = self.data()?;
-            let begins = append.mode() == AppendMode::Ingest && data.bounds(append.id()).1 == 0;
-            let first = if data.forgets_receipts { data.bounds(append.id()).1 + 1 } else { first };
-            if begins && self.is(Flaw::IngestRenumbers) {
-                data.store(append, 1, step);
-            } else {
-                data.store(append, first, step);
-            }
-            if begins && self.is(Flaw::IngestForgetsPrefix) {
-                data.bounds.entry(append.id().clone()).or_default().0 = 0;
-            }
-            if self.is(Flaw::IdsPerAppend) && append.range().from > SeqNr::FIRST {
-                let listed = (data.last_position, append.id().clone());
-                data.ids.push(listed);
-            }
+            append.range().from.get()
+        };
+        data.store(append, first, step);
+        if begins && self.is(Flaw::IngestForgetsPrefix) {
+            data.bounds.entry(append.id().clone()).or_default().0 = 0;
         }
-        let position = self.data()?.last_position;
+        if self.is(Flaw::IdsPerAppend) && append.range().from > SeqNr::FIRST {
+            let listed = (data.last_position, append.id().clone());
+            data.ids.push(listed);
+        }
+        self.announce(data);
+    }
+
+    fn announce(&self, data: &Data) {
         if !self.is(Flaw::WakesNever) {
-            self.commits.send_modify(|newest| *newest = position);
+            self.commits.send_modify(|newest| *newest = data.last_position);
+        }
+    }
+
+    /// Flawed: stores a placed append event by event.
+    async fn store_by_parts(&self, append: &Append) -> Result<()> {
+        for (offset, event) in (0..).zip(append.events()) {
+            let part = Append::new(
+                append.append_id(),
+                append.id().clone(),
+                append.after().plus(offset),
+                append.writer().clone(),
+                vec![event.clone()],
+            )?;
+            {
+                let mut data = self.data()?;
+                data.store(&part, part.range().from.get(), 1);
+                self.announce(&data);
+            }
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -215,6 +223,7 @@ impl Journal for Plain {
 
     async fn append(&self, append: Append) -> Result<Appended> {
         let append = self.checked(append)?;
+        let late = self.is(Flaw::CheckThenWrite) || self.is(Flaw::HalfAppendVisible);
         {
             let mut data = self.data()?;
             if self.is_repeat(&data, &append) {
@@ -225,11 +234,17 @@ impl Journal for Plain {
                 return Ok(append.receipt());
             }
             self.place(&mut data, &append)?;
+            // One lock from the check to the write; only flawed stores let go in between.
+            if !late {
+                self.store(&mut data, &append);
+            }
         }
-        if self.is(Flaw::CheckThenWrite) {
+        if self.is(Flaw::HalfAppendVisible) {
+            self.store_by_parts(&append).await?;
+        } else if late {
             tokio::task::yield_now().await;
+            self.store(&mut *self.data()?, &append);
         }
-        self.store(&append).await?;
         if std::mem::take(&mut self.data()?.lose_acknowledgement) {
             return Err(Error::outcome_unknown("the acknowledgement got lost"));
         }

@@ -11,6 +11,24 @@ use crate::flaw::Flaw;
 use crate::plain::Plain;
 
 impl Plain {
+    fn check_save(
+        &self,
+        data: &Data,
+        name: &str,
+        expected: OffsetRevision,
+        offset: &Offset,
+    ) -> Result<()> {
+        if !self.is(Flaw::ForeignOffsetSaved) {
+            self.position(data, offset)?;
+        }
+        let stored = data.offsets.iter().find(|stored| stored.0 == name);
+        let found = stored.map_or(OffsetRevision::NONE, |stored| stored.1);
+        if found != expected && !self.is(Flaw::StaleSaveAccepted) {
+            return Err(Error::conflict(nr(found.get()), "the offset was saved since"));
+        }
+        Ok(())
+    }
+
     /// The snapshots that meet `criteria`, newest first, and whether they can be read.
     fn newest_first<'a>(
         &self,
@@ -156,21 +174,14 @@ impl OffsetStore for Plain {
         offset: Offset,
     ) -> Result<OffsetRevision> {
         self.needs(self.limits().offsets)?;
-        {
-            let data = self.data()?;
-            if !self.is(Flaw::ForeignOffsetSaved) {
-                self.position(&data, &offset)?;
-            }
-            let stored = data.offsets.iter().find(|stored| stored.0 == name);
-            let found = stored.map_or(OffsetRevision::NONE, |stored| stored.1);
-            if found != expected && !self.is(Flaw::StaleSaveAccepted) {
-                return Err(Error::conflict(nr(found.get()), "the offset was saved since"));
-            }
-        }
         if self.is(Flaw::OffsetCheckThenWrite) {
+            self.check_save(&*self.data()?, name, expected, &offset)?;
             tokio::task::yield_now().await;
         }
         let mut data = self.data()?;
+        if !self.is(Flaw::OffsetCheckThenWrite) {
+            self.check_save(&data, name, expected, &offset)?;
+        }
         let revision = if self.is(Flaw::RevisionStays) && expected != OffsetRevision::NONE {
             expected
         } else {
