@@ -13,13 +13,14 @@ use tokio::sync::{Semaphore, watch};
 use crate::catalog::{MemIndex, Sealed, State};
 use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
+use crate::follower::Follower;
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, byte_count};
 use crate::log::{
     Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name,
     whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
-use crate::recovery::{Recovered, Recovery, segments};
+use crate::recovery::{Purpose, Recovered, Recovery, segments};
 use crate::sealer::Sealer;
 use crate::settings::Settings;
 use crate::stats::Counters;
@@ -100,13 +101,44 @@ impl EmbeddedBuilder {
         let end = end_file.read(&*storage)?;
         let sealed = Sealed::open(storage.clone(), end.store_id, true)?;
         let append_bytes_max = byte_count(self.settings.append_bytes_max());
-        let recovered = Recovery::new(&*storage, end, &sealed, append_bytes_max)?.run(true)?;
+        let recovered =
+            Recovery::new(&*storage, end, &sealed, append_bytes_max)?.run(Purpose::Write)?;
         let synced = Position::new(recovered.active.segment, recovered.active.end);
         let last_checksum = recovered.active.last_checksum;
         let running =
             LogEnd { store_id: end.store_id, position: synced, last_checksum, closed: false };
         end_file.write_synced(&running).map_err(|error| unusable(&*storage, error))?;
         self.start(storage, lock, end_file, running, sealed, recovered)
+    }
+
+    /// Opens the store for reading, also while another process writes to it: what is durable there is
+    /// seen at once. Nothing is changed in the directory.
+    ///
+    /// # Errors
+    /// `Invalid` if there is no store; `Corrupt` for damage of anything that was durable.
+    pub fn open_read_only(self) -> Result<Arc<EmbeddedStore>> {
+        let storage: Arc<dyn Storage> = match self.storage.clone() {
+            Some(storage) => storage,
+            None => Arc::new(Disk::new(&self.path, false)),
+        };
+        let location = storage.location();
+        let end_file = match EndFile::open(&*storage, false) {
+            Ok(Some(end_file)) => end_file,
+            Ok(None) => return Err(Error::invalid(format!("there is no store in {location}"))),
+            Err(error) => return Err(unusable(&*storage, error)),
+        };
+        let store_id = end_file.read(&*storage)?.store_id;
+        let purpose = if nobody_writes(&*storage) { Purpose::Read } else { Purpose::Follow };
+        let sealed = Sealed::open(storage.clone(), store_id, false)?;
+        // Read after the index files were: what is sealed lies before this end, or is all there is.
+        let end = end_file.read(&*storage)?;
+        let append_bytes_max = byte_count(self.settings.append_bytes_max());
+        let recovered = Recovery::new(&*storage, end, &sealed, append_bytes_max)?.run(purpose)?;
+        let position = Position::new(recovered.active.segment, recovered.active.end);
+        let end = LogEnd { position, last_checksum: recovered.active.last_checksum, ..end };
+        let follower = Some(Follower::new(end_file, recovered.segment.clone()));
+        let engine = engine(storage, self.settings, end, sealed, recovered, follower);
+        Ok(Arc::new(EmbeddedStore::new(Arc::new(engine), None)))
     }
 
     /// Starts the threads of a store that was recovered.
@@ -126,7 +158,7 @@ impl EmbeddedBuilder {
             segment: recovered.segment.clone(),
             end_file,
         };
-        let engine = Arc::new(engine(storage, self.settings, end, sealed, recovered));
+        let engine = Arc::new(engine(storage, self.settings, end, sealed, recovered, None));
         if engine.write_path == crate::storage::WritePath::Buffered && self.settings.direct {
             let location = engine.location();
             tracing::warn!(
@@ -166,6 +198,7 @@ fn engine(
     end: LogEnd,
     sealed: Sealed,
     recovered: Recovered,
+    follower: Option<Follower>,
 ) -> Engine {
     let counters = Counters::default();
     counters.recovered_bytes.store(recovered.scanned, std::sync::atomic::Ordering::Relaxed);
@@ -190,6 +223,7 @@ fn engine(
         seed: random(),
         changed: watch::Sender::new(0),
         waiting: Arc::new(Semaphore::new(settings.waiting_permits())),
+        follower,
         poison: OnceLock::new(),
         closed: Mutex::new(None),
         storage,
@@ -231,8 +265,7 @@ fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
 }
 
 /// Whether no process has the store open for writing.
-#[allow(dead_code)]
-pub(crate) fn nobody_writes(storage: &dyn Storage) -> bool {
+fn nobody_writes(storage: &dyn Storage) -> bool {
     matches!(storage.lock(LOCK_FILE), Ok(Some(_)))
 }
 

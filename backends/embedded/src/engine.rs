@@ -8,6 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::catalog::{Change, Head, Snapshots, State};
+use crate::follower::Follower;
 use crate::format::{FrameKind, byte_count, seal_body};
 use crate::index::SnapshotRef;
 use crate::log::{Answer, Queue, Request, SegmentFiles, Spares, Tail};
@@ -39,6 +40,8 @@ pub(crate) struct Engine {
     pub(crate) seed: u64,
     pub(crate) changed: watch::Sender<u64>,
     pub(crate) waiting: Arc<Semaphore>,
+    /// What a store that is open read-only follows.
+    pub(crate) follower: Option<Follower>,
     pub(crate) poison: OnceLock<String>,
     pub(crate) closed: Mutex<Option<io::Result<()>>>,
 }
@@ -103,11 +106,6 @@ impl Engine {
             index_block_reads: sealed.block_reads(),
             recovered_bytes: self.counters.recovered_bytes.load(Relaxed),
         }
-    }
-
-    /// Takes in what another process wrote, in a store that is open read-only.
-    pub(crate) fn refresh(&self) -> Result<()> {
-        Ok(())
     }
 
     /// How far the history of `id` reaches, of what is durable.

@@ -2,10 +2,12 @@
 
 pub mod storage;
 
+mod apply;
 mod builder;
 mod catalog;
 mod end_file;
 mod engine;
+mod follower;
 mod format;
 mod index;
 mod journal;

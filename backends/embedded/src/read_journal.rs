@@ -56,6 +56,9 @@ impl ReadJournal for EmbeddedStore {
     }
 
     fn changed(&self) -> Wakeup {
+        if self.engine.follower.is_some() {
+            return self.engine.followed();
+        }
         let mut changed = self.engine.changed.subscribe();
         let closed = self.engine.queue.is_closed();
         Box::pin(async move {

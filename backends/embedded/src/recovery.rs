@@ -9,14 +9,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals_core::{Bounds, Error, PersistenceId, Result, StoredOffset};
+use annals_core::{Error, Result, StoredOffset};
 
-use crate::catalog::{Change, Head, MemIndex, Sealed, Snapshots};
+use crate::apply::Applier;
+use crate::catalog::{MemIndex, Sealed};
 use crate::end_file::LogEnd;
 use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
 use crate::log::{
-    BATCH_BYTES_MAX, Scan, ScannedFrame, SegmentFile, Step, corrupt, first_used, segment_name,
-    segment_of, unreadable, whole_blocks,
+    BATCH_BYTES_MAX, Scan, SegmentFile, Step, corrupt, first_used, segment_name, segment_of,
+    unreadable, whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
 use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, read_exact_at};
@@ -47,6 +48,48 @@ pub(crate) fn segments(storage: &dyn Storage) -> Result<Vec<SegmentNr>> {
     Ok(segments)
 }
 
+/// What a store is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Writing: a torn end is cut off.
+    Write,
+    /// Reading, while no process writes.
+    Read,
+    /// Reading, while another process writes: nothing behind the end that it tells is looked at.
+    Follow,
+}
+
+/// Takes the frames of `file` behind those of `into` in, up to `limit`, which is durable. `whole` says
+/// that frames must reach the limit; otherwise the segment is full before it.
+pub(crate) fn take_in(
+    mut applier: Applier<'_>,
+    file: &SegmentFile,
+    into: &mut MemIndex,
+    limit: u32,
+    whole: bool,
+) -> Result<()> {
+    let previous = Some(into.last_checksum);
+    let mut scan = Scan::new(applier.storage, file, into.end, previous, limit);
+    let segment = file.header.segment;
+    loop {
+        match scan.step()? {
+            Step::Frame(frame) => {
+                applier.apply(&frame, into)?;
+                into.end = frame.byte + frame.header.length;
+                into.last_checksum = frame.header.checksum;
+            }
+            Step::End { byte } if whole && byte != limit => {
+                let what = "the log ends before the end that its writer tells";
+                return Err(corrupt(applier.storage, segment, byte.into(), what));
+            }
+            Step::End { .. } => return Ok(()),
+            Step::Invalid { byte, what } => {
+                return Err(corrupt(applier.storage, segment, byte.into(), what));
+            }
+        }
+    }
+}
+
 /// A recovery under way.
 #[derive(Debug)]
 pub(crate) struct Recovery<'a> {
@@ -73,23 +116,25 @@ impl<'a> Recovery<'a> {
         Ok(Self { storage, end, sealed, sealing, offsets, append_bytes_max, scanned: 0 })
     }
 
-    /// Reads the segments that are not sealed. `writable` says whether a torn end is cut off.
+    /// Reads the segments that are not sealed.
     ///
     /// # Errors
     /// `Corrupt` for damage of anything that was durable, with file and position.
-    pub(crate) fn run(mut self, writable: bool) -> Result<Recovered> {
+    pub(crate) fn run(mut self, purpose: Purpose) -> Result<Recovered> {
+        let writable = purpose == Purpose::Write;
         let mut previous = self.sealed.last_end();
         let first = previous.map_or(SegmentNr::FIRST, |(end, _)| end.segment.next());
-        let found = segments(self.storage)?;
-        let last = found.last().copied().unwrap_or(first);
-        if last < self.end.position.segment || last < first {
-            let missing = self.end.position.segment.max(first);
-            return Err(corrupt(self.storage, missing, 0, "the file is missing"));
-        }
+        let last = match purpose {
+            Purpose::Follow => self.end.position.segment.max(first),
+            Purpose::Write | Purpose::Read => self.last(first)?,
+        };
         let mut number = first;
         loop {
             let (file, mut mem_index) = self.open(number, previous, writable)?;
-            let end = self.scan(&file, &mut mem_index, number == last)?;
+            let end = match purpose {
+                Purpose::Follow if number == last => self.follow(&file, &mut mem_index)?,
+                _ => self.scan(&file, &mut mem_index, number == last)?,
+            };
             if number == last {
                 if writable {
                     self.cut(&file, end)?;
@@ -107,6 +152,28 @@ impl<'a> Recovery<'a> {
             self.sealing.push(Arc::new(mem_index));
             number = number.next();
         }
+    }
+
+    /// The newest segment that has a file.
+    fn last(&self, first: SegmentNr) -> Result<SegmentNr> {
+        let found = segments(self.storage)?;
+        let last = found.last().copied().unwrap_or(first);
+        if last < self.end.position.segment || last < first {
+            let missing = self.end.position.segment.max(first);
+            return Err(corrupt(self.storage, missing, 0, "the file is missing"));
+        }
+        Ok(last)
+    }
+
+    /// Reads the frames of the segment that another process writes, as far as it says.
+    fn follow(&mut self, file: &SegmentFile, into: &mut MemIndex) -> Result<u32> {
+        let known = self.end.position;
+        let reached = known.segment == file.header.segment;
+        let limit = if reached { known.byte } else { SEGMENT_HEADER_BYTES };
+        let Self { storage, sealed, sealing, offsets, .. } = self;
+        let applier = Applier { storage: *storage, sealed, sealing, offsets };
+        take_in(applier, file, into, limit, reached)?;
+        Ok(into.end)
     }
 
     /// Opens `segment`, which must follow what came before.
@@ -138,7 +205,9 @@ impl<'a> Recovery<'a> {
         loop {
             let (stop, what, damaged_at) = match scan.step()? {
                 Step::Frame(frame) => {
-                    self.apply(&frame, into)?;
+                    let Self { storage, sealed, sealing, offsets, .. } = self;
+                    let mut applier = Applier { storage: *storage, sealed, sealing, offsets };
+                    applier.apply(&frame, into)?;
                     into.end = frame.byte + frame.header.length;
                     into.last_checksum = frame.header.checksum;
                     continue;
@@ -252,70 +321,6 @@ impl<'a> Recovery<'a> {
             );
             at = used + byte_count(zeroes.len());
         }
-        Ok(())
-    }
-
-    fn apply(&mut self, frame: &ScannedFrame, into: &mut MemIndex) -> Result<()> {
-        let damaged = |what: &dyn std::fmt::Display| {
-            corrupt(self.storage, into.segment, frame.byte.into(), what)
-        };
-        let change = Change::decode(frame.header.kind, &frame.body)
-            .map_err(|malformed| damaged(&malformed))?;
-        if let Change::OffsetSave(offset) = change {
-            self.offsets.insert(offset.name.clone(), offset);
-            return Ok(());
-        }
-        let Some(id) = change.id() else { return Ok(()) };
-        let entry = match into.find(id) {
-            Some(entry) => entry,
-            None => {
-                let head = self.head(id, &change)?;
-                into.insert(id, head)
-            }
-        };
-        if change.needs_snapshots() {
-            self.need_snapshots(into, entry, id)?;
-        }
-        if let (Change::Events { first, ingest, .. }, Some(entry)) =
-            (&change, into.entries.get(entry))
-            && entry.head.bounds.highest != first.previous()
-            && !ingest
-        {
-            let what = format!("event {first} of {id} does not follow the one before it");
-            return Err(corrupt(self.storage, into.segment, frame.byte.into(), what));
-        }
-        into.apply(&change, entry, frame.byte);
-        into.settle(entry);
-        Ok(())
-    }
-
-    /// What is known of an id before `change`. Of events the frame itself tells enough.
-    fn head(&self, id: &PersistenceId, change: &Change) -> Result<Head> {
-        let older = self.sealing.iter().rev().filter_map(|index| index.get(id));
-        if let Some(entry) = older.into_iter().find(|entry| entry.touched) {
-            return Ok(entry.head.clone());
-        }
-        if let Change::Events { first, deleted_to, .. } = change {
-            let bounds = Bounds { deleted_to: *deleted_to, highest: first.previous() };
-            let snapshots = Snapshots::Unknown;
-            return Ok(Head { bounds, snapshots, snapshot_set: None });
-        }
-        Ok(self.sealed.head(id)?.unwrap_or_else(Head::absent))
-    }
-
-    fn need_snapshots(&self, into: &mut MemIndex, entry: usize, id: &PersistenceId) -> Result<()> {
-        let Some(entry) = into.entries.get_mut(entry) else { return Ok(()) };
-        if entry.head.snapshot_set.is_some() {
-            return Ok(());
-        }
-        let older = match entry.head.snapshots {
-            Snapshots::Unknown => self.sealed.head(id)?.unwrap_or_else(Head::absent).snapshots,
-            known => known,
-        };
-        entry.head.snapshot_set = Some(match older {
-            Snapshots::In(segment) => self.sealed.snapshots(segment, id)?,
-            _ => Vec::new(),
-        });
         Ok(())
     }
 }

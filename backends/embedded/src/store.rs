@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use annals_core::{Capabilities, Error, Result, Store};
+use annals_core::{Capabilities, Error, PersistenceId, Result, SeqNr, SeqRange, Store};
 use parking_lot::Mutex;
 
 use crate::builder::EmbeddedBuilder;
 use crate::engine::Engine;
+use crate::log::segment_name;
 use crate::read::BATCH_BYTES;
 use crate::stats::Stats;
 use crate::storage::LockGuard;
@@ -83,6 +84,31 @@ impl EmbeddedStore {
         if let Some(owned) = self.stopping() {
             owned.run(&self.engine);
         }
+    }
+
+    /// The file and the byte where the frame with event `seq_nr` of `id` begins, for tests of damage.
+    #[doc(hidden)]
+    pub fn locate_event(&self, id: &PersistenceId, seq_nr: SeqNr) -> Result<Option<(String, u64)>> {
+        let range = SeqRange::new(seq_nr, seq_nr);
+        for segment in self.engine.segments_of(id, range)? {
+            if let Some(byte) = self.engine.id_frames(segment, id, range)?.first() {
+                return Ok(Some((segment_name(segment), u64::from(*byte))));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The file and the byte where the snapshot of `id` at `seq_nr` begins, for tests of damage.
+    #[doc(hidden)]
+    pub fn locate_snapshot(
+        &self,
+        id: &PersistenceId,
+        seq_nr: SeqNr,
+    ) -> Result<Option<(String, u64)>> {
+        let set = self.engine.snapshots(id)?;
+        let found = set.iter().find(|snapshot| snapshot.seq_nr == seq_nr);
+        Ok(found
+            .map(|found| (segment_name(found.position.segment), u64::from(found.position.byte))))
     }
 
     /// Fails once the store is closed.

@@ -40,7 +40,6 @@ impl PreviousSegments {
     }
 
     /// Adds a hash that is not below the last one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction will rewrite segments by it"))]
     pub(super) fn push(&mut self, hash: u64, segment: Option<SegmentNr>) {
         if self.hashes.last() != Some(&hash) {
             self.hashes.push(hash);

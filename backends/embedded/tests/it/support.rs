@@ -1,11 +1,16 @@
 //! What the tests share.
 
 use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex};
 
 use annals_core::{Result, Store};
 use annals_embedded::{EmbeddedStore, Settings};
 use tempfile::TempDir;
+
+/// A byte of a frame that lies in its body.
+const BODY_BYTE: u64 = 40;
 
 /// Stores in directories of their own, removed with it.
 #[derive(Debug)]
@@ -30,6 +35,25 @@ impl Places {
             .expect("no test panicked while it held the lock")
             .insert(place.to_owned(), store.clone());
         Ok(store.store())
+    }
+
+    /// Flips a bit of the body of the frame that `locate` finds in the open store at `place`.
+    pub(crate) fn damage(
+        &self,
+        place: &str,
+        locate: impl FnOnce(&EmbeddedStore) -> Result<Option<(String, u64)>>,
+    ) -> bool {
+        let open = self.open.lock().expect("no test panicked while it held the lock");
+        let Some(Ok(Some((name, byte)))) = open.get(place).map(|store| locate(store)) else {
+            return false;
+        };
+        let path = self.directory.path().join(place).join(name);
+        let file = OpenOptions::new().read(true).write(true).open(path).expect("the segment opens");
+        let mut flipped = [0];
+        file.read_exact_at(&mut flipped, byte + BODY_BYTE).expect("the frame is read");
+        flipped[0] ^= 1;
+        file.write_all_at(&flipped, byte + BODY_BYTE).expect("the frame is written");
+        true
     }
 
     /// Ends the store at `place` without its orderly end.
