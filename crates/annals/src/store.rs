@@ -1,8 +1,6 @@
 //! Opening a store by URL, and what can be built on it.
 
 use std::ops::Deref;
-#[cfg(feature = "embedded")]
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use annals_core::{Codec, Error, Result};
@@ -88,8 +86,8 @@ pub async fn open(url: &str) -> Result<Store> {
     open_as(url, Access::ReadWrite).await
 }
 
-/// Opens the store at `url` for reading, and never creates one. An embedded store cannot be opened
-/// beside the process that writes to it yet: until that process closes it, the answer is `Unavailable`.
+/// Opens the store at `url` for reading, also beside the process that writes to it, and never creates
+/// one. Every write answers `Unsupported`.
 ///
 /// # Errors
 /// As [`open`]; `Invalid` if nothing is there.
@@ -140,14 +138,13 @@ async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<annals_core::
     if url.place.is_empty() {
         return Err(Error::invalid("embedded: names no directory: expected embedded:PATH"));
     }
-    let path = PathBuf::from(url.place);
-    if access == Access::ReadOnly && !path.is_dir() {
-        let message = format!("embedded:{} is not there, so it cannot be read", url.place);
-        return Err(Error::invalid(message));
-    }
-    let builder = EmbeddedStore::builder(path).settings(settings);
+    let builder = EmbeddedStore::builder(url.place).settings(settings);
     // Recovery reads the log: not a thing to do on a thread that serves others.
-    let opened = tokio::task::spawn_blocking(move || builder.open()).await;
+    let opened = tokio::task::spawn_blocking(move || match access {
+        Access::ReadWrite => builder.open(),
+        Access::ReadOnly => builder.open_read_only(),
+    })
+    .await;
     let store = opened
         .map_err(|error| Error::internal("opening the store panicked").with_source(error))??;
     Ok(store.store())

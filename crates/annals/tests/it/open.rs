@@ -55,26 +55,48 @@ async fn a_memory_store_has_nothing_to_read_only() {
     assert_eq!(kind, ErrorKind::Unsupported);
 }
 
+/// The append of one event to an entity that has none.
+fn first_append(id: &PersistenceId) -> Append {
+    let system = System::new();
+    let event = NewEvent::new(Payload::new(SerializerId::STRING, "", "opened"), system.now());
+    let (append_id, writer) = (system.append_id(), system.writer_id());
+    Append::new(append_id, id.clone(), SeqNr::ZERO, writer, vec![event]).unwrap()
+}
+
 #[tokio::test]
 async fn an_embedded_store_keeps_what_was_stored() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("embedded:{}?segment-bytes=1048576", folder.path().join("store").display());
     let alice = PersistenceId::of("account", "alice").unwrap();
-    let system = System::new();
-    let event = NewEvent::new(Payload::new(SerializerId::STRING, "", "opened"), system.now());
-    let (append_id, writer) = (system.append_id(), system.writer_id());
-    let append =
-        Append::new(append_id, alice.clone(), SeqNr::ZERO, writer, vec![event.clone()]).unwrap();
+    let append = first_append(&alice);
 
     let store = annals::open(&url).await.unwrap();
-    store.journal.append(append).await.unwrap();
+    store.journal.append(append.clone()).await.unwrap();
     store.close().await.unwrap();
 
-    let store = annals::open_read_only(&url).await.unwrap();
+    let store = annals::open(&url).await.unwrap();
     let events = store.journal.read_all(&alice, SeqRange::ALL).await.unwrap();
     assert_eq!(events.len(), 1);
-    assert_eq!(events[0].payload, event.payload);
+    assert_eq!(events[0].payload, append.events()[0].payload);
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_is_read_beside_its_writer_and_not_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("embedded:{}", folder.path().display());
+    let alice = PersistenceId::of("account", "alice").unwrap();
+    let writer = annals::open(&url).await.unwrap();
+    writer.journal.append(first_append(&alice)).await.unwrap();
+
+    let reader = annals::open_read_only(&url).await.unwrap();
+    assert_eq!(reader.journal.read_all(&alice, SeqRange::ALL).await.unwrap().len(), 1);
+    let bob = PersistenceId::of("account", "bob").unwrap();
+    let error = reader.journal.append(first_append(&bob)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+
+    reader.close().await.unwrap();
+    writer.close().await.unwrap();
 }
 
 #[tokio::test]
@@ -84,7 +106,7 @@ async fn reading_makes_no_store() {
     let (kind, message) =
         failed(annals::open_read_only(&format!("embedded:{}", path.display())).await);
     assert_eq!(kind, ErrorKind::Invalid);
-    assert!(message.contains("absent is not there"), "{message}");
+    assert!(message.contains("there is no store in"), "{message}");
     assert!(!path.exists());
 }
 
