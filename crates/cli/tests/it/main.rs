@@ -4,6 +4,8 @@
 
 mod append;
 mod binary;
+mod directory;
+mod embedded;
 mod export_import;
 mod faults;
 mod follow;
