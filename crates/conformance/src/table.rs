@@ -143,6 +143,8 @@ offsets::p3_stale_save_conflicts "P3 a stale save conflicts";
 offsets::p3_racing_saves_have_one_winner "P3 racing saves have one winner";
 random_operations::model_random_operations "J1-S1 random operations agree with the model";
 random_operations::model_random_operations_and_crashes "J1-S1 random operations, reopening and crashes agree with the model";
+random_writers::model_random_writers "J1-J10 random writers beside each other keep what they were told";
+random_writers::model_random_writers_and_crashes "J1-J10 random writers, cut off by a crash, keep what they were told";
         }
     };
 }

@@ -1,6 +1,7 @@
 //! What came of a case, and the checks that cases are written with.
 
 use std::fmt::Debug;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use annals_core::{Error, ErrorKind, SeqNr};
 
@@ -69,6 +70,11 @@ macro_rules! ensure_eq {
 }
 
 pub(crate) use {ensure, ensure_eq};
+
+/// The content of a lock of a case; one that a failing task left behind is as good.
+pub(crate) fn locked<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Fails unless `result` is an error of `kind`.
 pub(crate) fn expect_kind<T: Debug>(

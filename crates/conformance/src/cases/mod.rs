@@ -20,3 +20,4 @@ pub(crate) mod reading_live;
 pub(crate) mod slices;
 
 pub(crate) mod random_operations;
+pub(crate) mod random_writers;

@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::verdict::{Outcome, Stop, ensure, ensure_eq, expect_conflict, expect_kind};
 
 /// Which seeds to run: `ANNALS_SEED`, or the first ones.
-const SEED_VARIABLE: &str = "ANNALS_SEED";
+pub(super) const SEED_VARIABLE: &str = "ANNALS_SEED";
 
 pub(crate) async fn model_random_operations(cx: Context) -> Outcome {
     random_operations(cx, false).await
@@ -25,15 +25,19 @@ pub(crate) async fn model_random_operations_and_crashes(cx: Context) -> Outcome 
     random_operations(cx, true).await
 }
 
-async fn random_operations(cx: Context, with_crashes: bool) -> Outcome {
-    let seeds = match std::env::var(SEED_VARIABLE) {
+/// The seeds of this run.
+pub(super) fn seeds(cx: &Context) -> Outcome<Vec<u64>> {
+    match std::env::var(SEED_VARIABLE) {
         Ok(seed) => match seed.parse() {
-            Ok(seed) => vec![seed],
-            Err(_) => return Err(Stop::Failed(format!("{SEED_VARIABLE}={seed} is not a number"))),
+            Ok(seed) => Ok(vec![seed]),
+            Err(_) => Err(Stop::Failed(format!("{SEED_VARIABLE}={seed} is not a number"))),
         },
-        Err(_) => (1..=cx.scale().model_seeds).collect(),
-    };
-    for seed in seeds {
+        Err(_) => Ok((1..=cx.scale().model_seeds).collect()),
+    }
+}
+
+async fn random_operations(cx: Context, with_crashes: bool) -> Outcome {
+    for seed in seeds(&cx)? {
         let mut run = Run::new(&cx, seed, with_crashes).await?;
         for step in 0..cx.scale().model_steps {
             run.doing.clear();
