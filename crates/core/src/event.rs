@@ -22,7 +22,9 @@ pub struct NewEvent {
 impl NewEvent {
     /// An event without tags, adapter manifest or metadata.
     pub fn new(payload: Payload, timestamp: Timestamp) -> Self {
-        Self { payload, timestamp, event_manifest: Arc::from(""), tags: Tags::NONE, metadata: None }
+        // The default text is shared, not allocated anew.
+        let event_manifest = Arc::default();
+        Self { payload, timestamp, event_manifest, tags: Tags::NONE, metadata: None }
     }
 
     /// The same event with these tags.
