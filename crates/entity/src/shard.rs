@@ -162,7 +162,9 @@ impl<B: EventSourced> Shard<B> {
                 self.ticking = false;
                 self.idlers.advance();
                 self.passivate();
-                self.keep_ticking();
+                if !self.entities.is_empty() {
+                    self.keep_ticking();
+                }
             }
             Done::Tock => self.passivate(),
             Done::Nothing => {}
@@ -172,11 +174,15 @@ impl<B: EventSourced> Shard<B> {
     /// Gives one input to one entity, and does what it asks for.
     fn on(&mut self, id: PersistenceId, input: Input<B>) {
         let is_command = matches!(input, Input::Command(_));
-        if is_command && !self.entities.contains_key(&id) {
-            self.enter(&id);
-        }
-        // Without a slot it is the end of an operation of an entity that is gone.
-        let Some(slot) = self.entities.get_mut(&id) else { return };
+        let slot = match self.entities.get_mut(&id) {
+            Some(slot) => slot,
+            // The end of an operation of an entity that is gone.
+            None if !is_command => return,
+            None => {
+                let slot = self.enter(&id);
+                self.entities.entry(id.clone()).or_insert(slot)
+            }
+        };
         if is_command {
             slot.active_at = self.idlers.tick();
         }
@@ -189,7 +195,8 @@ impl<B: EventSourced> Shard<B> {
         self.outputs = outputs;
     }
 
-    fn enter(&mut self, id: &PersistenceId) {
+    /// Makes room if there is too little, and a slot.
+    fn enter(&mut self, id: &PersistenceId) -> Box<Slot<B>> {
         let active_max = self.shared.active_max_per_shard;
         if active_max.is_some_and(|max| self.entities.len() >= max) {
             let entities = &self.entities;
@@ -198,9 +205,8 @@ impl<B: EventSourced> Shard<B> {
             }
         }
         let (stay, active_at) = (self.idlers.enter(id.clone()), self.idlers.tick());
-        let slot = Slot { machine: Machine::new(id.clone()), stay, active_at };
-        self.entities.insert(id.clone(), Box::new(slot));
         self.keep_ticking();
+        Box::new(Slot { machine: Machine::new(id.clone()), stay, active_at })
     }
 
     fn passivate(&mut self) {
@@ -216,7 +222,7 @@ impl<B: EventSourced> Shard<B> {
 
     fn keep_ticking(&mut self) {
         let Some(period) = self.shared.config.settings.passivate_after else { return };
-        if self.ticking || self.draining || self.entities.is_empty() {
+        if self.ticking || self.draining {
             return;
         }
         self.ticking = true;

@@ -189,7 +189,11 @@ impl<B: EventSourced> Batch<B> {
         }
         self.bytes = self.bytes.saturating_add(size(&encoded));
         self.event_count = self.event_count.saturating_add(count(&encoded));
-        self.events.append(&mut encoded);
+        if self.events.is_empty() {
+            self.events = encoded;
+        } else {
+            self.events.append(&mut encoded);
+        }
         let pending = Pending { envelope, steps, unhandled, persists };
         if depends {
             self.pending.push(pending);

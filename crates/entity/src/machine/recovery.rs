@@ -94,3 +94,81 @@ impl<B: EventSourced> Recovery<B> {
         Ok(Recovered { state: self.state, seq_nr: self.reached, replayed: self.replayed })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use annals_core::{Payload, SerializerId, Tags, Timestamp, WriterId};
+
+    use super::*;
+    use crate::{Context, Effect};
+
+    #[derive(Debug, Default)]
+    struct Count(u64);
+
+    impl EventSourced for Count {
+        const ENTITY_TYPE: &'static str = "count";
+        type Command = ();
+        type Event = ();
+
+        fn handle(&self, (): (), _cx: &Context<'_>) -> Effect<Self> {
+            Effect::none()
+        }
+
+        fn apply(&mut self, (): &()) {
+            self.0 += 1;
+        }
+    }
+
+    #[derive(Debug)]
+    struct Unit;
+
+    impl Codec<()> for Unit {
+        fn encode(&self, (): &()) -> Result<Payload> {
+            Ok(Payload::new(SerializerId::BYTES, "", vec![]))
+        }
+
+        fn decode(&self, _payload: &Payload) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn batch(numbers: impl IntoIterator<Item = u64>) -> Batch {
+        let event = |number| StoredEvent {
+            seq_nr: SeqNr::new(number).unwrap(),
+            writer: WriterId::new("any"),
+            timestamp: Timestamp::UNKNOWN,
+            payload: Unit.encode(&()).unwrap(),
+            event_manifest: Arc::default(),
+            tags: Tags::NONE,
+            metadata: None,
+        };
+        Batch { events: numbers.into_iter().map(event).collect() }
+    }
+
+    fn recovery(after: u64) -> Recovery<Count> {
+        Recovery::empty(&PersistenceId::new("count|a").unwrap(), SeqNr::new(after).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_history_is_followed_without_holes() {
+        for (after, numbers) in [(0, vec![1, 3]), (0, vec![2]), (0, vec![1, 1]), (5, vec![5])] {
+            let error = recovery(after).apply(&batch(numbers), &Unit).unwrap_err();
+            assert_eq!(error.kind(), annals_core::ErrorKind::Corrupt, "{error}");
+        }
+        let mut whole = recovery(5);
+        whole.apply(&batch([6, 7]), &Unit).unwrap();
+        whole.apply(&batch([8]), &Unit).unwrap();
+        let recovered = whole.finish(SeqNr::new(8).unwrap()).unwrap();
+        assert_eq!((recovered.state.0, recovered.seq_nr.get(), recovered.replayed), (3, 8, 3));
+    }
+
+    #[test]
+    fn events_that_another_writer_adds_meanwhile_are_welcome() {
+        let mut recovery = recovery(0);
+        recovery.apply(&batch(1..=3), &Unit).unwrap();
+        assert_eq!(recovery.finish(SeqNr::FIRST).unwrap().seq_nr.get(), 3);
+    }
+}

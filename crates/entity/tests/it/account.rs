@@ -72,6 +72,11 @@ pub(crate) enum Command {
     NotEncodable {
         _reply: Reply<()>,
     },
+    DepositBecause {
+        cents: Vec<i64>,
+        cause: Payload,
+        reply: Reply<i64>,
+    },
     /// Answered once the account has the money; put off until then.
     WhenRich {
         reply: Reply<i64>,
@@ -134,6 +139,11 @@ impl EventSourced for Account {
             Command::PanicAfterDeposit { cents, .. } => Effect::persist(Event::Deposited(cents))
                 .then_run(|account: &Self| panic!("after {}", account.cents)),
             Command::NotEncodable { .. } => Effect::persist(Event::NotEncodable),
+            Command::DepositBecause { cents, cause, reply } => {
+                Effect::persist_all(cents.into_iter().map(Event::Deposited))
+                    .with_metadata(cause)
+                    .then_reply(reply, |account: &Self| account.cents)
+            }
             Command::WhenRich { .. } if self.cents < 1_000 => Effect::stash(),
             Command::WhenRich { reply } => Effect::reply(reply, self.cents),
             Command::DepositThenUnstash { cents, reply } => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use annals_core::{ErrorKind, RetryPolicy, SeqNr};
+use annals_core::{ErrorKind, Payload, PersistenceId, RetryPolicy, SeqNr, SerializerId};
 use annals_entity::Settings;
 
 use crate::account::{Command, Log};
@@ -61,6 +61,35 @@ async fn tags_are_those_of_the_state_after_the_event() {
     alice.ask(|reply| Command::DepositAll { cents: vec![999, 1], reply }).await.unwrap();
     let tags: Vec<_> = world.journal("alice").await.iter().map(|event| event.tags.len()).collect();
     assert_eq!(tags, [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_is_kept_beside_each_event_of_its_command() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    let cause = Payload::new(SerializerId::STRING, "", "request 7");
+    let because = cause.clone();
+    let asked = alice.ask(|reply| {
+        let cents = vec![1, 2];
+        Command::DepositBecause { cents, cause: because, reply }
+    });
+    asked.await.unwrap();
+    deposit(&alice, 3).await.unwrap();
+    let metadata: Vec<_> =
+        world.journal("alice").await.into_iter().map(|event| event.metadata).collect();
+    assert_eq!(metadata, [Some(cause.clone()), Some(cause), None]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_persistence_id_names_an_entity() {
+    let world = World::new();
+    let region = world.start();
+    let old = PersistenceId::new("sample-1").unwrap();
+    assert_eq!(deposit(&region.by_persistence_id(old.clone()), 1).await.unwrap(), 1);
+    assert_eq!(world.store.journal.bounds(&old).await.unwrap().highest, SeqNr::FIRST);
+    let same = region.by_persistence_id(crate::world::id("alice"));
+    assert_eq!(deposit(&region.entity("alice"), 5).await.unwrap(), 5);
+    assert_eq!(balance(&same).await.unwrap(), 5);
 }
 
 #[tokio::test(start_paused = true)]
