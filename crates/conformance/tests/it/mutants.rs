@@ -68,13 +68,18 @@ fn each_flaw_fails_a_case_of_its_clause() {
     let rows = matrix();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("MUTANTS.md");
     let computed = document(&rows);
-    if std::env::var_os("ANNALS_BLESS").is_some() {
+    if std::env::var_os("ANNALS_BLESS").is_some() && std::env::var_os("ANNALS_SEED").is_none() {
         std::fs::write(&file, &computed).unwrap();
     }
     for (flaw, cases) in &rows {
         let own = cases.iter().any(|case| case.clause() == flaw.clause());
         let names: Vec<_> = cases.iter().map(|case| case.name).collect();
         assert!(own, "no case of {} notices {flaw:?}; these fail: {names:?}", flaw.clause());
+    }
+    if std::env::var_os("ANNALS_SEED").is_some() {
+        // With another seed other flaws may show; the table is that of the default ones.
+        eprintln!("MUTANTS.md was not compared, since ANNALS_SEED is set");
+        return;
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(written, computed, "MUTANTS.md is not what the kit finds now");
