@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::as_conversions)]
 
 mod append;
+mod beside;
 mod binary;
 mod directory;
 mod embedded;
