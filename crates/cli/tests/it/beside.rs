@@ -3,8 +3,6 @@
 use std::io::{BufReader, Write};
 use std::process::{Child, ChildStdout};
 
-use serde_json::json;
-
 use crate::directory::{Directory, end, next_line};
 
 fn interrupt(child: &Child) {
