@@ -20,6 +20,8 @@ use crate::url::StoreUrl;
 #[derive(Debug, Clone)]
 pub struct Store {
     contracts: annals_core::Store,
+    #[cfg(feature = "embedded")]
+    embedded: Option<Arc<EmbeddedStore>>,
 }
 
 impl Store {
@@ -48,6 +50,12 @@ impl Store {
         Query::new(self.contracts.read_journal.clone())
     }
 
+    /// The embedded store, if it is one: its counters, and [`EmbeddedStore::verify`].
+    #[cfg(feature = "embedded")]
+    pub fn embedded(&self) -> Option<&Arc<EmbeddedStore>> {
+        self.embedded.as_ref()
+    }
+
     /// The contracts alone.
     pub fn into_contracts(self) -> annals_core::Store {
         self.contracts
@@ -57,7 +65,11 @@ impl Store {
 impl From<annals_core::Store> for Store {
     /// A store of any implementation, also one that [`open`] does not know.
     fn from(contracts: annals_core::Store) -> Self {
-        Self { contracts }
+        Self {
+            contracts,
+            #[cfg(feature = "embedded")]
+            embedded: None,
+        }
     }
 }
 
@@ -86,8 +98,8 @@ pub async fn open(url: &str) -> Result<Store> {
     open_as(url, Access::ReadWrite).await
 }
 
-/// Opens the store at `url` for reading, also beside the process that writes to it, and never creates
-/// one. Every write answers `Unsupported`.
+/// Opens the store at `url` for reading, and never creates one: an embedded store also beside the
+/// process that writes to it, whose acknowledged events are seen at once.
 ///
 /// # Errors
 /// As [`open`]; `Invalid` if nothing is there.
@@ -97,8 +109,8 @@ pub async fn open_read_only(url: &str) -> Result<Store> {
 
 async fn open_as(url: &str, access: Access) -> Result<Store> {
     let url = StoreUrl::parse(url)?;
-    let contracts = match url.scheme {
-        "memory" => memory(&url, access),
+    match url.scheme {
+        "memory" => memory(&url, access).map(Store::from),
         "embedded" => embedded(url, access).await,
         scheme @ ("dynamodb" | "cassandra") => Err(Error::unsupported(format!(
             "{scheme}: stores need the feature `{scheme}` of annals, which this version does not have"
@@ -106,8 +118,7 @@ async fn open_as(url: &str, access: Access) -> Result<Store> {
         scheme => Err(Error::invalid(format!(
             "{scheme}: is no kind of store: expected memory: or embedded:PATH"
         ))),
-    }?;
-    Ok(Store::from(contracts))
+    }
 }
 
 fn memory(url: &StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
@@ -126,7 +137,7 @@ fn memory(url: &StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
 }
 
 #[cfg(feature = "embedded")]
-async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<annals_core::Store> {
+async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<Store> {
     let mut settings = annals_embedded::Settings::default();
     if let Some(segment_bytes) = url.take_parsed("segment-bytes")? {
         settings = settings.with_segment_bytes(segment_bytes);
@@ -143,15 +154,15 @@ async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<annals_core::
     let opened = tokio::task::spawn_blocking(move || match access {
         Access::ReadWrite => builder.open(),
         Access::ReadOnly => builder.open_read_only(),
-    })
-    .await;
+    });
     let store = opened
+        .await
         .map_err(|error| Error::internal("opening the store panicked").with_source(error))??;
-    Ok(store.store())
+    Ok(Store { contracts: store.store(), embedded: Some(store) })
 }
 
 #[cfg(not(feature = "embedded"))]
-async fn embedded(url: StoreUrl<'_>, _: Access) -> Result<annals_core::Store> {
+async fn embedded(url: StoreUrl<'_>, _: Access) -> Result<Store> {
     Err(Error::unsupported(format!(
         "embedded:{} cannot be opened: annals was built without its feature `embedded`",
         url.place

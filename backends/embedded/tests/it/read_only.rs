@@ -93,10 +93,10 @@ async fn a_store_that_nobody_writes_is_read_to_its_end() {
         writing.append(append(number, &id("a"), number - 1)).await.unwrap();
     }
     writing.abandon();
-    assert_eq!(count(&*reader(directory.path()), &Scope::All).await, 200);
+    assert_eq!(count(&reader(directory.path()), &Scope::All).await, 200);
     let again = writer(directory.path());
     again.close().await.unwrap();
-    assert_eq!(count(&*reader(directory.path()), &Scope::All).await, 200);
+    assert_eq!(count(&reader(directory.path()), &Scope::All).await, 200);
 }
 
 #[tokio::test]

@@ -25,6 +25,10 @@ pub(crate) async fn run(session: &Session, output: &mut Output, report: &mut Rep
 
 async fn verify(store: &Store, output: &mut Output, report: &mut Report) -> Outcome {
     let progress = report.progress("verified", None);
+    if let Some(embedded) = store.embedded() {
+        // First every byte, also those that no query reads.
+        embedded.verify().await?;
+    }
     let mut pass = Pass::new(store, progress);
     pass.ids().await?;
     pass.histories().await?;
