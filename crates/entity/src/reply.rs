@@ -211,8 +211,8 @@ impl<T> Slot<T> {
         let unanswered = cell.owners == 0 && matches!(cell.stage, Stage::Waiting | Stage::Taken);
         drop(cell);
         if unanswered {
-            let message = "the command is unanswered: it was carried out as far as its handler \
-                           decided, but the handler dropped the reply";
+            let message = "the command is unanswered: what its handler decided was carried out, but \
+                           the handler, or the work that it began, dropped the reply";
             self.answer(Err(Error::internal(message)));
         }
     }

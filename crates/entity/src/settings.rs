@@ -36,7 +36,7 @@ pub struct Settings {
     /// How long a recovery may go without an answer from the store. Default 30 s.
     pub recovery_deadline: Duration,
     /// How long after a failed recovery the next one begins; `retries_max` is not looked at.
-    /// Default 100 ms, doubled up to 10 s.
+    /// Default 100 ms, doubled up to 3 s: below the ask's deadline, so that callers learn the cause.
     pub recovery_backoff: RetryPolicy,
     /// What a recovery reads. Default: the newest snapshot and the events after it.
     pub recover: Recover,
@@ -57,7 +57,7 @@ impl Default for Settings {
     fn default() -> Self {
         let recovery_backoff = RetryPolicy {
             first: Duration::from_millis(100),
-            max: Duration::from_secs(10),
+            max: Duration::from_secs(3),
             retries_max: u32::MAX,
         };
         Self {
