@@ -165,7 +165,7 @@ impl fmt::Display for Report {
         let header = ("figure", "what", "median", "spread", "reach");
         writeln!(
             f,
-            "\n{:<10} {:<58} {:>12} {:>19} {:>8}",
+            "\n{:<10} {:<68} {:>12} {:>19} {:>8}",
             header.0, header.1, header.2, header.3, header.4
         )?;
         for row in &self.figures {
@@ -178,7 +178,7 @@ impl fmt::Display for Report {
             };
             writeln!(
                 f,
-                "{:<10} {:<58} {value:>12} {spread:>19} {:>8} {verdict}",
+                "{:<10} {:<68} {value:>12} {spread:>19} {:>8} {verdict}",
                 row.figure, row.what, row.reach
             )?;
         }

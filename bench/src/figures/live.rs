@@ -39,7 +39,7 @@ struct Outcome {
 
 impl Bench {
     pub(super) async fn live(&mut self) -> Result<()> {
-        let mut tails = Vec::new();
+        let (mut tails, mut rates) = (Vec::new(), Vec::new());
         for round in 1..=self.plan.rounds.min(3) {
             let outcome = self.live_run(1).await?;
             self.report.note(format!(
@@ -50,12 +50,16 @@ impl Bench {
                 outcome.from_receipt.1,
                 outcome.from_call,
             ));
-            self.report.value("live_events_per_second", rate(outcome.events, outcome.elapsed));
+            rates.push(rate(outcome.events, outcome.elapsed));
             self.report.value("live_from_call_p99_millis", outcome.from_call);
             tails.push(outcome.from_receipt.1);
         }
         let what = "p99 from commit to delivery at 50,000 events/s";
         self.report.figure("live", what, " ms", tails, Reach::AtMost(2.0));
+        // A machine that is busy with something else does not keep the rate, and the figure above
+        // says little then.
+        let what = "the rate that was kept meanwhile, events/s";
+        self.report.figure("live", what, "", rates, Reach::AtLeast(47_500.0));
         Ok(())
     }
 

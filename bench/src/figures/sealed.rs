@@ -1,5 +1,6 @@
 //! What a large store costs: opening it after a kill, and the indexes of its sealed segments.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{Bench, discard};
@@ -86,29 +87,41 @@ impl Bench {
         if sealed == 0 || open.sealed_segments == 0 {
             return Err("the store has no sealed segment to look at".into());
         }
+        let known = look_ups(&subject, entities, 0..entities).await?;
+        let unknown = look_ups(&subject, entities, entities..2 * entities).await?;
+        // What the look-ups brought into memory counts too.
+        let heap = heap.max(count(subject.stats().index_heap_bytes));
         let per_event = float(heap) / float(sealed);
-        let mut random = Random::new(entities);
-        let mut reads = Vec::with_capacity(LOOK_UPS);
-        for _ in 0..LOOK_UPS {
-            let entity = Entity::new(random.below(entities));
-            let before = subject.stats().index_block_reads;
-            let bounds = subject.store.journal.bounds(&entity.id).await?;
-            if bounds.highest.is_zero() {
-                return Err(format!("{} has no events", entity.id).into());
-            }
-            reads.push(subject.stats().index_block_reads - before);
-        }
         subject.close().await?;
         let what = format!("heap of sealed indexes, {name}, an event");
         self.report.figure("index", &what, " B", vec![per_event], Reach::AtMost(2.0));
-        let most = float(reads.iter().copied().max().unwrap_or(0));
-        let mean = float(reads.iter().sum()) / float(count(reads.len()));
-        let what = format!("index blocks of a cold `bounds`, {name}, the most of {LOOK_UPS}");
-        self.report.figure("index", &what, "", vec![most], Reach::AtMost(4.0));
-        let what = format!("the same, on average, {name}");
-        self.report.figure("index", &what, "", vec![mean], Reach::None);
+        for (which, reads) in [("known", known), ("unknown", unknown)] {
+            let most = float(reads.iter().copied().max().unwrap_or(0));
+            let mean = float(reads.iter().sum()) / float(count(reads.len()));
+            self.report.note(format!("index, {name}: {mean:.2} blocks a look-up of {which} ids"));
+            let what = format!("index blocks of a cold `bounds`, {name}, {which}, most");
+            self.report.figure("index", &what, "", vec![most], Reach::AtMost(4.0));
+        }
         Ok(())
     }
+}
+
+/// The index blocks that the look-up of each of [`LOOK_UPS`] ids read, drawn from `numbers`; those below
+/// `entities` are known.
+async fn look_ups(subject: &Subject, entities: u64, numbers: Range<u64>) -> Result<Vec<u64>> {
+    let mut random = Random::new(numbers.end);
+    let mut reads = Vec::with_capacity(LOOK_UPS);
+    for _ in 0..LOOK_UPS {
+        let number = numbers.start + random.below(numbers.end - numbers.start);
+        let entity = Entity::new(number);
+        let before = subject.stats().index_block_reads;
+        let bounds = subject.store.journal.bounds(&entity.id).await?;
+        reads.push(subject.stats().index_block_reads - before);
+        if bounds.highest.is_zero() != (number >= entities) {
+            return Err(format!("{}: the highest number is {}", entity.id, bounds.highest).into());
+        }
+    }
+    Ok(reads)
 }
 
 fn text(path: &Path) -> Result<&str> {
