@@ -24,6 +24,8 @@ use crate::storage::{Storage, StorageFile};
 
 /// The file's name.
 pub(crate) const END_FILE: &str = "end";
+/// Its name until it is whole; what is called so is removed at the next opening.
+const UNFINISHED: &str = "end.tmp";
 const MAGIC: &[u8; 8] = b"ANNALEND";
 const VERSION: u16 = 1;
 const BYTES: usize = 40;
@@ -88,12 +90,14 @@ pub(crate) struct EndFile {
 }
 
 impl EndFile {
-    /// Makes the file of a new store; durable when the directory is synced.
+    /// Makes the file of a new store; durable when the directory is synced. It gets its name when its
+    /// bytes are durable: a loss of power must not leave an empty one.
     pub(crate) fn create(storage: &dyn Storage, end: &LogEnd) -> io::Result<Self> {
-        let file = storage.create(END_FILE)?;
+        let file = storage.create(UNFINISHED)?;
         let end_file = Self { file };
         end_file.write(end)?;
         end_file.file.sync()?;
+        storage.rename(UNFINISHED, END_FILE)?;
         Ok(end_file)
     }
 
