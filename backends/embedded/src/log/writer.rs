@@ -283,6 +283,8 @@ impl Writer {
         let checksum = segment.header.checksum();
         self.parts.segment = segment;
         self.parts.at = SEGMENT_HEADER_BYTES;
+        // The log ends here now, also if nothing is ever written to this segment.
+        self.parts.synced = Position::new(next, SEGMENT_HEADER_BYTES);
         self.parts.previous = checksum;
         self.engine.state.write().roll(MemIndex::new(next, SEGMENT_HEADER_BYTES, checksum));
         self.engine.spares.want(self.engine.settings.capacity_of(next.next()));
