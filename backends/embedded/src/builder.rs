@@ -14,7 +14,7 @@ use crate::catalog::{MemIndex, Sealed, State};
 use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
 use crate::follower::Follower;
-use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader, byte_count};
+use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::log::{
     Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name,
     whole_blocks,
@@ -100,9 +100,7 @@ impl EmbeddedBuilder {
         };
         let end = end_file.read(&*storage)?;
         let sealed = Sealed::open(storage.clone(), end.store_id, true)?;
-        let append_bytes_max = byte_count(self.settings.append_bytes_max());
-        let recovered =
-            Recovery::new(&*storage, end, &sealed, append_bytes_max)?.run(Purpose::Write)?;
+        let recovered = Recovery::new(&*storage, end, &sealed)?.run(Purpose::Write)?;
         let synced = Position::new(recovered.active.segment, recovered.active.end);
         let last_checksum = recovered.active.last_checksum;
         let running =
@@ -132,8 +130,7 @@ impl EmbeddedBuilder {
         let sealed = Sealed::open(storage.clone(), store_id, false)?;
         // Read after the index files were: what is sealed lies before this end, or is all there is.
         let end = end_file.read(&*storage)?;
-        let append_bytes_max = byte_count(self.settings.append_bytes_max());
-        let recovered = Recovery::new(&*storage, end, &sealed, append_bytes_max)?.run(purpose)?;
+        let recovered = Recovery::new(&*storage, end, &sealed)?.run(purpose)?;
         let position = Position::new(recovered.active.segment, recovered.active.end);
         let end = LogEnd { position, last_checksum: recovered.active.last_checksum, ..end };
         let follower = Some(Follower::new(end_file, recovered.segment.clone()));

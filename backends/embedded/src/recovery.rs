@@ -16,14 +16,11 @@ use crate::catalog::{MemIndex, Sealed};
 use crate::end_file::LogEnd;
 use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
 use crate::log::{
-    BATCH_BYTES_MAX, Scan, SegmentFile, Step, corrupt, first_used, segment_name, segment_of,
-    unreadable, whole_blocks,
+    Scan, SegmentFile, Step, corrupt, first_used, segment_name, segment_of, unreadable,
+    whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
 use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, read_exact_at};
-
-/// What the frame of an append has beside the append's own bytes, at most.
-const FRAME_SLACK_BYTES: u32 = 8 << 20;
 
 /// What was found.
 #[derive(Debug)]
@@ -90,6 +87,9 @@ pub(crate) fn take_in(
     }
 }
 
+/// How much of the end of the log is read or written at a time.
+const SETTLE_BYTES: usize = 1 << 20;
+
 /// A recovery under way.
 #[derive(Debug)]
 pub(crate) struct Recovery<'a> {
@@ -98,22 +98,18 @@ pub(crate) struct Recovery<'a> {
     sealed: &'a Sealed,
     sealing: Vec<Arc<MemIndex>>,
     offsets: BTreeMap<String, StoredOffset>,
-    append_bytes_max: u32,
+    /// What was synced before the write of the last frame began.
+    last_synced: Position,
     scanned: u64,
 }
 
 impl<'a> Recovery<'a> {
-    /// A recovery of the store whose end file says `end`, and whose writer wrote appends of at most
-    /// `append_bytes_max`.
-    pub(crate) fn new(
-        storage: &'a dyn Storage,
-        end: LogEnd,
-        sealed: &'a Sealed,
-        append_bytes_max: u32,
-    ) -> Result<Self> {
+    /// A recovery of the store whose end file says `end`.
+    pub(crate) fn new(storage: &'a dyn Storage, end: LogEnd, sealed: &'a Sealed) -> Result<Self> {
         let offsets = sealed.offsets()?;
         let sealing = Vec::new();
-        Ok(Self { storage, end, sealed, sealing, offsets, append_bytes_max, scanned: 0 })
+        let last_synced = end.position;
+        Ok(Self { storage, end, sealed, sealing, offsets, last_synced, scanned: 0 })
     }
 
     /// Reads the segments that are not sealed.
@@ -137,7 +133,7 @@ impl<'a> Recovery<'a> {
             };
             if number == last {
                 if writable {
-                    self.cut(&file, end)?;
+                    self.settle(&file, end)?;
                 }
                 let Self { sealing, offsets, scanned, .. } = self;
                 return Ok(Recovered {
@@ -210,6 +206,7 @@ impl<'a> Recovery<'a> {
                     applier.apply(&frame, into)?;
                     into.end = frame.byte + frame.header.length;
                     into.last_checksum = frame.header.checksum;
+                    self.last_synced = frame.header.synced;
                     continue;
                 }
                 Step::End { byte } => (byte, "the log ends too early", whole_blocks(byte)),
@@ -253,28 +250,23 @@ impl<'a> Recovery<'a> {
                 return Err(corrupt(self.storage, segment, used.into(), what));
             }
         }
-        // A later frame that says it was begun when this place was durable proves damage.
-        let reach = self.reach(file, damaged_at);
+        // A later frame that says it was begun when this place was durable proves damage. The first frame
+        // of each write stands at a block boundary.
         let mut at = whole_blocks(damaged_at.saturating_add(1));
-        while let Some(used) = self.first_used(file, at, reach)? {
-            let mut head = vec![0; BLOCK_BYTES.min(index(file.header.capacity - used))];
-            read_exact_at(&*file.file, &mut head, used.into())
-                .map_err(|error| unreadable(self.storage, segment, used.into(), error))?;
-            if let Ok(Some(header)) = FrameHeader::decode(&head, file.header.epoch)
-                && header.synced > Position::new(segment, damaged_at)
-            {
-                return damaged(damaged_at);
+        while at < file.header.capacity {
+            let mut blocks = vec![0; SETTLE_BYTES.min(index(file.header.capacity - at))];
+            read_exact_at(&*file.file, &mut blocks, at.into())
+                .map_err(|error| unreadable(self.storage, segment, at.into(), error))?;
+            for block in blocks.chunks(BLOCK_BYTES) {
+                if let Ok(Some(header)) = FrameHeader::decode(block, file.header.epoch)
+                    && header.synced > Position::new(segment, damaged_at)
+                {
+                    return damaged(damaged_at);
+                }
             }
-            at = used + byte_count(BLOCK_BYTES);
+            at += byte_count(blocks.len());
         }
         Ok(())
-    }
-
-    /// How far a write reached at most that was begun at or before `byte`.
-    fn reach(&self, file: &SegmentFile, byte: u32) -> u32 {
-        let longest = byte_count(BATCH_BYTES_MAX).max(self.append_bytes_max);
-        let reach = byte.saturating_add(longest).saturating_add(FRAME_SLACK_BYTES);
-        whole_blocks(reach.min(file.header.capacity))
     }
 
     /// The first block at or behind `from` and before `to` that is not all zero.
@@ -282,37 +274,40 @@ impl<'a> Recovery<'a> {
         first_used(self.storage, file, from, to)
     }
 
-    /// Cuts off what lies behind `end`: a write that never became durable. It is overwritten with
-    /// zeroes, so that nothing of it can come back after new frames.
-    fn cut(&self, file: &SegmentFile, end: u32) -> Result<()> {
+    /// Makes what was found durable, and cuts off what lies behind `end`.
+    ///
+    /// A process that was killed may have left its last write in the memory of the system alone, and
+    /// after a failed sync the system takes for written what is not. So the last write is written anew
+    /// before anybody sees it; where that begins, its frames say. What lies behind is a write that never
+    /// became durable: it is overwritten with zeroes, so that nothing of it can come back after new
+    /// frames.
+    fn settle(&self, file: &SegmentFile, end: u32) -> Result<()> {
         let segment = file.header.segment;
         let failed = |error| {
             let location = self.storage.location();
             Error::unavailable(format!(
-                "the torn end of segment {segment} in {location} cannot be cut"
+                "the end of segment {segment} in {location} cannot be made durable"
             ))
             .with_source(error)
         };
-        let block = end - end % byte_count(BLOCK_BYTES);
-        let mut first = AlignedBuf::zeroed(BLOCK_BYTES);
-        if block < file.header.capacity {
-            read_exact_at(&*file.file, first.as_mut_slice(), block.into())
-                .map_err(|error| unreadable(self.storage, segment, block.into(), error))?;
-            let behind = first.as_mut_slice().get_mut(index(end - block)..).unwrap_or_default();
-            if behind.iter().any(|byte| *byte != 0) {
-                behind.fill(0);
-                file.file.write_blocks_synced(&first, block.into()).map_err(failed)?;
-                tracing::info!(
-                    segment = segment.get(),
-                    byte = end,
-                    "cut a write that never became durable"
-                );
-            }
+        self.storage.sync_directory().map_err(failed)?;
+        if self.end.closed {
+            return Ok(());
         }
-        let mut at = whole_blocks(end.max(1));
-        let reach = self.reach(file, at);
-        while let Some(used) = self.first_used(file, at, reach)? {
-            let zeroes = AlignedBuf::zeroed((1 << 20).min(index(reach - used)));
+        let mut at = whole_blocks(self.durable_in(segment)).max(SEGMENT_HEADER_BYTES);
+        while at < end {
+            let mut blocks = AlignedBuf::zeroed(index(whole_blocks(end) - at).min(SETTLE_BYTES));
+            let found = index(end - at).min(blocks.len());
+            let found = blocks.as_mut_slice().get_mut(..found).unwrap_or_default();
+            read_exact_at(&*file.file, found, at.into())
+                .map_err(|error| unreadable(self.storage, segment, at.into(), error))?;
+            file.file.write_blocks_synced(&blocks, at.into()).map_err(failed)?;
+            at += byte_count(blocks.len());
+        }
+        let mut at = whole_blocks(end);
+        let capacity = file.header.capacity;
+        while let Some(used) = self.first_used(file, at, capacity)? {
+            let zeroes = AlignedBuf::zeroed(SETTLE_BYTES.min(index(capacity - used)));
             file.file.write_blocks_synced(&zeroes, used.into()).map_err(failed)?;
             tracing::info!(
                 segment = segment.get(),
@@ -322,5 +317,13 @@ impl<'a> Recovery<'a> {
             at = used + byte_count(zeroes.len());
         }
         Ok(())
+    }
+
+    /// Up to where `segment`, the last one, is known to be durable: the end file says so, or its last
+    /// frame, whose write was begun when everything before it was.
+    fn durable_in(&self, segment: SegmentNr) -> u32 {
+        let known = [self.end.position, self.last_synced];
+        let here = known.into_iter().filter(|position| position.segment == segment);
+        here.map(|position| position.byte).max().unwrap_or(SEGMENT_HEADER_BYTES)
     }
 }

@@ -12,4 +12,4 @@ pub(crate) use queue::{Answer, Queue, Request};
 pub(crate) use scan::{Scan, ScannedFrame, Step, first_used};
 pub(crate) use spare::{SPARE_PREFIX, Spares, prepare, whole_blocks};
 pub(crate) use tail::{Tail, TailBatch};
-pub(crate) use writer::{BATCH_BYTES_MAX, Writer, WriterParts};
+pub(crate) use writer::{Writer, WriterParts};

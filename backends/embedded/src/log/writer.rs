@@ -24,7 +24,7 @@ use crate::stats::Counters;
 use crate::storage::AlignedBuf;
 
 /// The most bytes of one batch, unless a single frame is larger.
-pub(crate) const BATCH_BYTES_MAX: usize = 4 << 20;
+const BATCH_BYTES_MAX: usize = 4 << 20;
 
 /// Where the writer goes on.
 #[derive(Debug)]
