@@ -1,6 +1,18 @@
 //! The embedded store from outside: the conformance kit, and what only a log can get wrong.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    reason = "tests may panic, wait and start tasks"
+)]
 
 mod conformance;
+mod faults;
+mod model;
+mod power_loss;
 mod read_only;
+mod seed;
+mod sim;
 mod support;
+mod workload;
