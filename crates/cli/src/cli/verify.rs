@@ -6,6 +6,7 @@
 //!  ├─ histories ─► contiguous, whole; a fingerprint of all events, and one per tag
 //!  ├─ all events, slices, each tag ─► the same events: the fingerprints are equal
 //!  └─ snapshots ─► readable, none past the end
+//!  files ────► of an embedded store, every byte: checksums, the chain of frames, index files
 //! ```
 
 use annals::{Error, Store};
@@ -25,11 +26,8 @@ pub(crate) async fn run(session: &Session, output: &mut Output, report: &mut Rep
 
 async fn verify(store: &Store, output: &mut Output, report: &mut Report) -> Outcome {
     let progress = report.progress("verified", None);
-    if let Some(embedded) = store.embedded() {
-        // First every byte, also those that no query reads.
-        embedded.verify().await?;
-    }
     let mut pass = Pass::new(store, progress);
+    let files = files(store, &mut pass).await?;
     pass.ids().await?;
     pass.histories().await?;
     pass.across().await?;
@@ -46,7 +44,7 @@ async fn verify(store: &Store, output: &mut Output, report: &mut Report) -> Outc
     if found > TOLD_MAX {
         report.note(format!("{} more problems are not told", found - TOLD_MAX));
     }
-    output.row(summary(&pass))?;
+    output.row(summary(&pass, files))?;
     output.flush()?;
     pass.progress.finish_and_clear();
     if pass.found > 0 {
@@ -55,10 +53,22 @@ async fn verify(store: &Store, output: &mut Output, report: &mut Report) -> Outc
     Ok(())
 }
 
+/// The bytes of the store's files that were checked, if it has files.
+async fn files(store: &Store, pass: &mut Pass<'_>) -> Outcome<Option<u64>> {
+    let Some(embedded) = store.embedded() else { return Ok(None) };
+    match embedded.verify().await {
+        Ok(verified) => Ok(Some(verified.bytes)),
+        Err(error) => {
+            pass.damage("checksum", None, error)?;
+            Ok(None)
+        }
+    }
+}
+
 /// Something that is wrong.
 #[derive(Debug)]
 pub(super) struct Problem {
-    /// The clause that does not hold.
+    /// The clause that does not hold, or `checksum`.
     pub(super) clause: &'static str,
     pub(super) id: Option<String>,
     pub(super) message: String,
@@ -90,8 +100,8 @@ impl Pass<'_> {
     }
 }
 
-fn summary(pass: &Pass<'_>) -> Row {
-    let counts = [
+fn summary(pass: &Pass<'_>, log_bytes: Option<u64>) -> Row {
+    let mut counts = vec![
         ("ids", pass.counts.ids),
         ("events", pass.counts.events),
         ("deleted_events", pass.counts.deleted_events),
@@ -102,6 +112,9 @@ fn summary(pass: &Pass<'_>) -> Row {
         ("deleted_without_snapshot", pass.counts.deleted_without_snapshot),
         ("problems", pass.found),
     ];
+    if let Some(bytes) = log_bytes {
+        counts.insert(0, ("log_bytes", bytes));
+    }
     let json: Map<String, Value> =
         counts.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
     Row { json, cells: counts.iter().map(|(name, count)| (*name, count.to_string())).collect() }

@@ -80,7 +80,12 @@ impl<'a> Pass<'a> {
     }
 
     /// Takes damage as a problem, and gives any other error back.
-    fn damage(&mut self, clause: &'static str, id: Option<&str>, error: Error) -> Result<()> {
+    pub(super) fn damage(
+        &mut self,
+        clause: &'static str,
+        id: Option<&str>,
+        error: Error,
+    ) -> Result<()> {
         if error.kind() != ErrorKind::Corrupt {
             return Err(error);
         }

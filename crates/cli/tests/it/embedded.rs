@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::directory::{Directory, end, lines, next_line};
+use crate::directory::{Directory, end, lines, next_line, stderr};
 
 const EVENTS: &str = r#"{"persistence_id":"a","payload":{"n":1},"tags":["x"]}
 {"persistence_id":"b","payload":"two","tags":["x","y"]}
@@ -106,13 +106,41 @@ fn what_is_not_there_cannot_be_read() {
 }
 
 #[test]
-fn damage_is_exit_code_7() {
+fn damage_where_the_log_ends_is_exit_code_7() {
     let store = Directory::new();
-    let events: String =
-        (0..200).map(|n| format!("{{\"payload\":\"number {n} {}\"}}\n", "x".repeat(200))).collect();
-    store.rows("events append a --atomic", events);
-    let marker = b"number 100 ";
-    let damaged = files(&store.path()).into_iter().any(|path| {
+    store.rows("events append a", "{\"payload\":\"number 1\"}\n{\"payload\":\"number 2\"}");
+    flip_a_bit(&store.path(), b"number 1");
+    let said = store.fails("verify", "", 7);
+    assert!(said.contains("corrupt") && said.contains("byte"), "{said}");
+}
+
+#[test]
+fn damage_further_back_is_told_and_the_rest_stays_readable() {
+    let store = Directory::new();
+    let line = |n: u32| format!("{{\"payload\":\"number {n} {}\"}}\n", "x".repeat(40_000));
+    store.rows("events append a", (0..80).map(line).collect::<String>());
+    store.rows("events append b", "{\"payload\":1}");
+    assert_eq!(store.rows("verify", "")[0]["problems"], 0);
+    flip_a_bit(&store.path(), b"number 3 ");
+
+    let verified = store.run("verify", "");
+    assert_eq!(verified.status.code(), Some(7), "{}", stderr(&verified));
+    let told = lines(&verified.stdout);
+    assert_eq!(told[0]["problem"], "checksum");
+    assert!(told[0]["message"].as_str().unwrap().contains(".seg"), "{told:?}");
+    assert_eq!((&told[1]["problem"], &told[1]["persistence_id"]), (&json!("J8"), &json!("a")));
+    assert_eq!(told.last().unwrap()["problems"], told.len() - 1);
+
+    assert_eq!(store.rows("events list b", "").len(), 1);
+    assert_eq!(store.rows("events list a --from 70", "").len(), 11);
+    let cut = store.run("events list a", "");
+    assert_eq!(cut.status.code(), Some(7));
+    assert!(lines(&cut.stdout).len() <= 3, "nothing behind the damage is listed");
+}
+
+/// Flips a bit of what `marker` marks.
+fn flip_a_bit(dir: &Path, marker: &[u8]) {
+    let damaged = files(dir).into_iter().any(|path| {
         let mut bytes = std::fs::read(&path).unwrap();
         let Some(at) = bytes.windows(marker.len()).position(|window| window == marker) else {
             return false;
@@ -122,8 +150,6 @@ fn damage_is_exit_code_7() {
         true
     });
     assert!(damaged, "the event is in no file");
-    let said = store.fails("verify", "", 7);
-    assert!(said.starts_with("error: corrupt: "), "{said}");
 }
 
 fn files(dir: &Path) -> Vec<std::path::PathBuf> {
