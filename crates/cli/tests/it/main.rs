@@ -1,6 +1,6 @@
 //! The program, run as a person runs it: arguments and stdin in, stdout, stderr and exit code out.
 //! `Program` runs it in this process on a given store, `binary` runs the built one.
-#![allow(clippy::unwrap_used, clippy::as_conversions)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::indexing_slicing)]
 
 mod append;
 mod beside;
