@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::{
     Append, Appended, Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep,
@@ -157,7 +158,10 @@ impl<B: EventSourced> Shared<B> {
     /// Tells the store that `writer` is done. What it granted ends by itself at the latest when the
     /// next writer begins: so a failure is only logged.
     pub(crate) async fn leave(&self, id: &PersistenceId, writer: &WriterId) {
-        if let Err(error) = self.step(id, self.journal.end(id, writer)).await {
+        // Commands may wait for the next incarnation: a store that does not answer must not hold them up
+        // for longer than a write might.
+        let deadline = self.config.settings.write_deadline;
+        if let Err(error) = self.within(deadline, id, self.journal.end(id, writer)).await {
             tracing::debug!(%id, %writer, %error, "the store did not take note of a writer's end");
         }
     }
@@ -168,7 +172,15 @@ impl<B: EventSourced> Shared<B> {
         id: &PersistenceId,
         call: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let deadline = self.config.settings.recovery_deadline;
+        self.within(self.config.settings.recovery_deadline, id, call).await
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Duration,
+        id: &PersistenceId,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         match select(pin!(call), self.sleep.sleep(deadline)).await {
             Either::Left((result, _)) => result,
             Either::Right(_) => Err(Error::unavailable(format!(

@@ -189,3 +189,20 @@ async fn entities_do_not_wait_for_each_other() {
     held.await.unwrap().unwrap();
     assert_eq!(deposit(&bob, 5).await.unwrap(), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn fenced_is_told_to_everyone_who_waits() {
+    let world = World::new();
+    let alice = world.start_with(Settings::default().with_batch_commands_max(1)).entity("alice");
+    let held = hold(&world, &alice).await;
+    world.faults.on_append([Fault::None, Fault::Fails(ErrorKind::Fenced)]);
+    let waiting =
+        [1, 10].map(|cents| asking(&alice, move |reply| Command::Deposit { cents, reply }));
+    settle().await;
+    world.faults.open_gate();
+    held.await.unwrap().unwrap();
+    for waiting in waiting {
+        assert_eq!(kind_of(waiting.await.unwrap()), "fenced");
+    }
+    assert_eq!(deposit(&alice, 5).await.unwrap(), 5);
+}

@@ -34,6 +34,7 @@ pub(crate) enum Fault {
 pub(crate) struct Faults {
     pub(crate) appends: Mutex<VecDeque<Fault>>,
     pub(crate) begins: Mutex<VecDeque<Fault>>,
+    pub(crate) ends: Mutex<VecDeque<Fault>>,
     pub(crate) saves: Mutex<VecDeque<Fault>>,
     pub(crate) seen_appends: Mutex<Vec<Append>>,
     pub(crate) begun: Mutex<Vec<WriterId>>,
@@ -42,6 +43,8 @@ pub(crate) struct Faults {
     /// Appends wait for a permit each while the gate is closed.
     gate: Semaphore,
     gate_closed: Mutex<bool>,
+    /// Snapshots are loaded one for each permit while this holds them.
+    loads: Semaphore,
     /// Replays end this many events early.
     pub(crate) replay_cut: Mutex<usize>,
 }
@@ -51,6 +54,7 @@ impl Faults {
         Arc::new(Self {
             appends: Mutex::default(),
             begins: Mutex::default(),
+            ends: Mutex::default(),
             saves: Mutex::default(),
             seen_appends: Mutex::default(),
             begun: Mutex::default(),
@@ -58,6 +62,7 @@ impl Faults {
             snapshot_deletes: Mutex::default(),
             gate: Semaphore::new(0),
             gate_closed: Mutex::new(false),
+            loads: Semaphore::new(1_000),
             replay_cut: Mutex::new(0),
         })
     }
@@ -74,6 +79,16 @@ impl Faults {
     pub(crate) fn open_gate(&self) {
         *self.gate_closed.lock() = false;
         self.gate.add_permits(1_000);
+    }
+
+    /// Makes loads of snapshots wait.
+    pub(crate) fn hold_loads(&self) {
+        self.loads.forget_permits(1_000);
+    }
+
+    /// Lets loads of snapshots through again.
+    pub(crate) fn release_loads(&self) {
+        self.loads.add_permits(1_000);
     }
 
     pub(crate) fn append_count(&self) -> usize {
@@ -143,7 +158,8 @@ impl Journal for Faulty {
 
     async fn end(&self, id: &PersistenceId, writer: &WriterId) -> Result<()> {
         self.faults.ended.lock().push(writer.clone());
-        self.inner.journal.end(id, writer).await
+        let fault = next(&self.faults.ends);
+        Faults::pass(fault, self.inner.journal.end(id, writer)).await
     }
 
     fn replay(&self, id: &PersistenceId, range: SeqRange) -> BoxStream<'static, Result<Batch>> {
@@ -186,6 +202,7 @@ impl SnapshotStore for Faulty {
         id: &PersistenceId,
         criteria: &SnapshotCriteria,
     ) -> Result<Option<Snapshot>> {
+        let _permit = self.faults.loads.acquire().await.unwrap();
         self.inner.snapshots.load(id, criteria).await
     }
 

@@ -114,6 +114,22 @@ async fn a_snapshot_above_the_highest_event_is_corrupt() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_snapshot_that_another_writer_saved_meanwhile_is_no_damage() {
+    let world = World::new();
+    let ours = start(&world);
+    deposits(&ours, 9).await;
+    let theirs = start(&world);
+    // Their bounds say 9; before they look for a snapshot, ours reaches 10 and saves one.
+    world.faults.hold_loads();
+    let asked = crate::world::asking(&theirs.entity("alice"), |reply| Command::Balance { reply });
+    settle().await;
+    deposits(&ours, 1).await;
+    assert_eq!(numbers(&world).await, [10]);
+    world.faults.release_loads();
+    assert_eq!(asked.await.unwrap().unwrap(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_long_replay_leaves_a_snapshot() {
     let world = World::new();
     deposits(&world.start(), 25).await;

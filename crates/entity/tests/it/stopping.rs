@@ -127,3 +127,14 @@ fn a_runtime_that_is_shut_down_leaves_nobody_waiting() {
         assert_eq!(kind_of(balance(&alice).await), "closed");
     });
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_writer_whose_end_is_not_answered_holds_nobody_up_for_long() {
+    for fault in [Fault::Hangs, Fault::Fails(annals_core::ErrorKind::Unavailable), Fault::Panics] {
+        let world = World::new();
+        let alice = world.start().entity("alice");
+        world.faults.ends.lock().push_back(fault);
+        alice.ask(|reply| Command::DepositThenStop { cents: 1, reply }).await.unwrap();
+        assert_eq!(deposit(&alice, 10).await.unwrap(), 11, "within the ask's deadline");
+    }
+}
