@@ -133,8 +133,8 @@ impl<B: EventSourced> Batch<B> {
                 return None;
             }
         };
-        // Whether to put a command off is decided on stored events: else a failed append would have
-        // to take it out of the stash again.
+        // Whether to put a command off is decided on stored events: else a failed append would bring it
+        // back before commands that came earlier.
         let Flags { stash, unstash, .. } = effect.flags;
         if !self.fits(config, &encoded) || (stash || unstash) && !self.events.is_empty() {
             return Some(envelope);

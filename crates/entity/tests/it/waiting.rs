@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use annals_core::ErrorKind;
+use annals_core::{ErrorKind, SeqNr};
 use annals_entity::Settings;
 
 use crate::account::Command;
@@ -46,6 +46,29 @@ async fn stashing_is_decided_on_stored_events_only() {
     let unstash = alice.ask(|reply| Command::DepositThenUnstash { cents: 2_000, reply });
     assert_eq!(unstash.await.unwrap(), 2_000);
     assert_eq!(put_off.await.unwrap().unwrap(), 2_000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_put_off_does_not_overtake_one_that_is_handled_again() {
+    let world = World::new();
+    let alice = world.start().entity("alice");
+    deposit(&alice, 1_000).await.unwrap();
+    world.faults.close_gate();
+    let held = asking(&alice, |reply| Command::Deposit { cents: 0, reply });
+    settle().await;
+    let conflict = ErrorKind::Conflict { highest: SeqNr::FIRST };
+    world.faults.on_append([Fault::None, Fault::Fails(conflict)]);
+    let withdrawn = asking(&alice, |reply| Command::Withdraw { cents: 500, reply });
+    let put_off = asking(&alice, |reply| Command::WhenRich { reply });
+    settle().await;
+    world.faults.open_gate();
+    held.await.unwrap().unwrap();
+    assert_eq!(withdrawn.await.unwrap().unwrap(), Some(500));
+    settle().await;
+    assert!(!put_off.is_finished(), "the withdrawal came first, and left too little");
+    let unstash = alice.ask(|reply| Command::DepositThenUnstash { cents: 700, reply });
+    assert_eq!(unstash.await.unwrap(), 1_200);
+    assert_eq!(put_off.await.unwrap().unwrap(), 1_200);
 }
 
 #[tokio::test(start_paused = true)]
