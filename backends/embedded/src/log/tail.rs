@@ -100,6 +100,9 @@ impl Tail {
         let guard = self.batches.lock();
         let (batches, _) = &*guard;
         let first = batches.partition_point(|batch| batch.end <= from);
+        if first == batches.len() {
+            return None;
+        }
         if first == 0 && batches.front().is_none_or(|batch| batch.start > from) {
             return None;
         }

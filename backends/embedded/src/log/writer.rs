@@ -196,6 +196,8 @@ impl Writer {
         }
         let bytes =
             Bytes::copy_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
+        // Before the end moves, so that whoever sees the new end finds the batch.
+        self.engine.tail.push(TailBatch::new(start, end, bytes));
         let mut state = self.engine.state.write();
         for Written { change, entry, byte, .. } in written {
             state.apply(change, *entry, *byte);
@@ -208,7 +210,6 @@ impl Writer {
             // What was decoded for live readers may hold events that are deleted now.
             self.engine.tail.clear();
         }
-        self.engine.tail.push(TailBatch::new(start, end, bytes));
         Counters::add(&self.engine.counters.batches, 1);
         Counters::add(&self.engine.counters.frames, written.len());
         self.engine.announce();
