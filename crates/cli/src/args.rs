@@ -232,7 +232,8 @@ pub(crate) struct Export {
 
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The most appends that are unacknowledged at a time.
+    /// The most appends that are unacknowledged at a time; with 1, the order of events across entities
+    /// is exactly that of the export.
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) in_flight: u32,
 }

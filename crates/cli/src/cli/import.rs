@@ -1,8 +1,9 @@
 //! `annals import`: stores what `export` wrote. What is there already is compared, never overwritten,
 //! so an import that was interrupted is run again.
 //!
-//! Events are appended in the order of the lines: those of one entity that follow each other go as one
-//! append, and appends of different entities are under way together.
+//! Events are begun in the order of the lines: those of one entity that follow each other go as one
+//! append, and appends of different entities are under way together, so that a store may commit near
+//! ones in another order; `--in-flight 1` keeps the order of the export exactly.
 
 use std::collections::HashMap;
 use std::future::Future;
