@@ -85,8 +85,8 @@ mod url;
 
 pub use annals_core::*;
 pub use annals_entity::{
-    Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Reply,
-    Settings, keep,
+    Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Recover,
+    Reply, Settings, keep,
 };
 pub use annals_query::{Query, QueryOptions};
 
