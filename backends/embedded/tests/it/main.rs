@@ -7,8 +7,10 @@
     reason = "tests may panic, wait and start tasks"
 )]
 
+mod child;
 mod conformance;
 mod faults;
+mod kill;
 mod model;
 mod power_loss;
 mod read_only;
