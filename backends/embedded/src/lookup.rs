@@ -6,7 +6,7 @@ use annals_core::{PersistenceId, Result, SeqRange, Tag};
 
 use crate::catalog::{MemIndex, Sealed};
 use crate::engine::Engine;
-use crate::position::SegmentNr;
+use crate::position::{Position, SegmentNr};
 
 /// The index of one segment.
 enum Place {
@@ -29,6 +29,17 @@ impl Engine {
             Some(index) => Place::InMemory(index.clone()),
             None => Place::Sealed(state.sealed.clone()),
         })
+    }
+
+    /// Whether the last frame of its segment ends at `position`: as the next segment says, or, of the
+    /// active one, what is durable.
+    pub(crate) fn is_end(&self, position: Position) -> Result<bool> {
+        let end = self.end();
+        if position.segment >= end.segment {
+            return Ok(position == end);
+        }
+        let next = self.files.get(position.segment.next())?;
+        Ok(next.header.previous_end == Some(position))
     }
 
     /// The frames of `segment` from `byte` on that hold an event with `tag`.

@@ -7,7 +7,7 @@ use annals_core::Result;
 use crate::engine::Engine;
 use crate::format::SEGMENT_HEADER_BYTES;
 use crate::log::{Scan, Step, corrupt};
-use crate::position::SegmentNr;
+use crate::position::{Position, SegmentNr};
 use crate::store::EmbeddedStore;
 
 /// What was checked.
@@ -58,7 +58,10 @@ fn verify_log(engine: &Arc<Engine>) -> Result<Verified> {
                 }
             }
         };
-        if last && stop != end.byte {
+        // Blocks that read as zeroes look like the end.
+        let whole =
+            if last { stop == end.byte } else { engine.is_end(Position::new(number, stop))? };
+        if !whole {
             return Err(corrupt(engine.storage(), number, stop.into(), "the log ends too early"));
         }
         if !last && let Some(used) = scan.first_used(stop)? {

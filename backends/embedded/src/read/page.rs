@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 use super::{BATCH_BYTES, FrameReader, LogOffset};
 use crate::engine::Engine;
 use crate::format::{FrameKind, byte_count, decode_events, decode_events_head, index};
-use crate::log::{Scan, Step, TailBatch, corrupt};
+use crate::log::{Scan, Step, TailBatch, corrupt, whole_blocks};
 use crate::position::{Position, SegmentNr};
 use crate::stats::Counters;
 
@@ -272,9 +272,18 @@ impl<'a> Builder<'a> {
                         return Ok(true);
                     }
                 }
-                Step::End { .. } => return Ok(false),
-                Step::Invalid { byte, .. } if first && byte == start && at.byte != 0 => {
+                Step::End { byte } if whole_blocks(byte) >= limit => return Ok(false),
+                Step::End { byte } if self.engine.is_end(Position::new(at.segment, byte))? => {
+                    return Ok(false);
+                }
+                Step::End { byte } | Step::Invalid { byte, .. }
+                    if first && byte == start && at.byte != 0 =>
+                {
                     return Err(Error::invalid("the offset names no place of this store"));
+                }
+                Step::End { byte } => {
+                    let what = "frames are missing before the end of the segment";
+                    return Err(corrupt(self.engine.storage(), at.segment, byte.into(), what));
                 }
                 Step::Invalid { byte, what } => {
                     return Err(corrupt(self.engine.storage(), at.segment, byte.into(), what));
