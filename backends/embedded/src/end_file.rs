@@ -14,11 +14,13 @@
 //! 36  checksum of the bytes before                         u32   CRC-32C
 //! ```
 
+use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
 use annals_core::{Error, Result};
 
+use crate::format::another_version;
 use crate::position::Position;
 use crate::storage::{Storage, StorageFile};
 
@@ -59,20 +61,21 @@ impl LogEnd {
         bytes.try_into().expect("the fields above are 40 bytes")
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    fn decode(bytes: &[u8]) -> Result<Self, Cow<'static, str>> {
         let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| "it is not of 40 bytes")?;
         let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, state, rest @ ..] = *bytes;
         let [_, _, _, _, _, s0, s1, s2, s3, s4, s5, s6, s7, rest @ ..] = rest;
         let [p0, p1, p2, p3, p4, p5, p6, p7, l0, l1, l2, l3, c0, c1, c2, c3] = rest;
         if [m0, m1, m2, m3, m4, m5, m6, m7] != *MAGIC {
-            return Err("it is not of annals");
+            return Err("it is not of annals".into());
         }
-        if u16::from_le_bytes([v0, v1]) != VERSION {
-            return Err("it is of another version of annals");
+        let version = u16::from_le_bytes([v0, v1]);
+        if version != VERSION {
+            return Err(another_version(version, VERSION).into());
         }
         let checked = bytes.get(..BYTES - 4).unwrap_or_default();
         if crc32c::crc32c(checked) != u32::from_le_bytes([c0, c1, c2, c3]) {
-            return Err("its checksum is wrong");
+            return Err("its checksum is wrong".into());
         }
         Ok(Self {
             store_id: u64::from_le_bytes([s0, s1, s2, s3, s4, s5, s6, s7]),
@@ -128,7 +131,7 @@ impl EndFile {
     /// # Errors
     /// `Corrupt` if it says nothing.
     pub(crate) fn read(&self, storage: &dyn Storage) -> Result<LogEnd> {
-        let mut last = "it cannot be read";
+        let mut last = Cow::from("it cannot be read");
         for _ in 0..ATTEMPTS_MAX {
             let mut bytes = [0; BYTES + 1];
             let count = self.file.read_at(&mut bytes, 0).map_err(|error| {

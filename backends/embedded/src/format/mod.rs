@@ -16,6 +16,11 @@ pub(crate) use frame::{
 pub(crate) use record::{Delete, OffsetSave, SnapshotDelete, SnapshotSave};
 pub(crate) use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 
+/// What is said of a file of another version than `ours`.
+pub(crate) fn another_version(found: u16, ours: u16) -> String {
+    format!("it is of version {found} of the format, and this annals reads version {ours}")
+}
+
 /// A 32-bit length as an index.
 pub(crate) fn index(value: u32) -> usize {
     usize::try_from(value).expect("annals needs a machine of 32 bits or more")

@@ -70,6 +70,13 @@ impl SegmentHeader {
         crc32c::crc32c(block.get(..BLOCK_BYTES - 4).unwrap_or_default())
     }
 
+    /// What is said of the header in `block` if it is of another version.
+    pub(crate) fn another_version(block: &[u8]) -> Option<String> {
+        let (magic, rest) = block.split_first_chunk::<8>()?;
+        let version = u16::from_le_bytes(*rest.first_chunk::<2>()?);
+        (magic == MAGIC && version != VERSION).then(|| super::another_version(version, VERSION))
+    }
+
     /// The header in `block`, the first block of a file.
     pub(crate) fn decode(block: &[u8]) -> Result<Self, Malformed> {
         let fields = block

@@ -46,6 +46,9 @@ impl SegmentFile {
         let mut block = vec![0; crate::format::index(SEGMENT_HEADER_BYTES)];
         read_exact_at(&*file, &mut block, 0)
             .map_err(|error| unreadable(storage, segment, 0, error))?;
+        if let Some(what) = SegmentHeader::another_version(&block) {
+            return Err(corrupt(storage, segment, 0, what));
+        }
         let header = SegmentHeader::decode(&block)
             .map_err(|malformed| corrupt(storage, segment, 0, malformed))?;
         if header.segment != segment || store_id.is_some_and(|id| id != header.store_id) {
