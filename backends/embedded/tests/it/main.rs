@@ -10,6 +10,7 @@
 mod child;
 mod conformance;
 mod faults;
+mod files;
 mod kill;
 mod model;
 mod power_loss;
