@@ -9,6 +9,7 @@
 
 mod child;
 mod conformance;
+mod damage;
 mod faults;
 mod files;
 mod kill;

@@ -226,7 +226,7 @@ fn check_order(records: &[Record], log: &[Envelope]) {
 }
 
 /// Says what was being tried when a test fails.
-struct Context(String);
+pub(crate) struct Context(pub(crate) String);
 
 impl Drop for Context {
     fn drop(&mut self) {

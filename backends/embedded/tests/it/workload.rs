@@ -104,13 +104,13 @@ pub(crate) struct Workload {
     pub(crate) contents: Contents,
     pub(crate) records: Vec<Record>,
     round: usize,
-    /// The most bytes of one event.
-    pub(crate) event_bytes_max: usize,
+    /// How many of a hundred events are short.
+    pub(crate) short_percent: usize,
 }
 
 impl Workload {
     pub(crate) fn new(random: Random, contents: Contents) -> Self {
-        Self { random, contents, records: Vec::new(), round: 0, event_bytes_max: 9_000 }
+        Self { random, contents, records: Vec::new(), round: 0, short_percent: 70 }
     }
 
     /// The ids that it may use.
@@ -229,7 +229,7 @@ impl Workload {
 
     /// Between 100 bytes and several pages, most of them short.
     fn draw_payload(&mut self) -> Payload {
-        let most = if self.random.percent(70) { 600 } else { self.event_bytes_max };
+        let most = if self.random.percent(self.short_percent) { 600 } else { 9_000 };
         let bytes = 100 + self.random.below(most - 100);
         // Zeroes make pages that cannot be told from those that were never written.
         let bytes = if self.random.percent(20) { vec![0; bytes] } else { self.random.bytes(bytes) };

@@ -283,6 +283,18 @@ impl SimDisk {
         Self { contents, durable_names: names.clone(), names, changes: Vec::new() }
     }
 
+    /// Changes a byte of a file, durably: damage.
+    pub(crate) fn damage(&mut self, name: &str, byte: u64, change: impl Fn(u8) -> u8) {
+        let content = self.contents.get_mut(&self.names[name]).expect("the file was created");
+        let number = (byte as usize / PAGE_BYTES) as u32;
+        let mut page = content.pages.get(&number).map_or([0; PAGE_BYTES], |page| **page);
+        let place = &mut page[byte as usize % PAGE_BYTES];
+        *place = change(*place);
+        let page = Arc::new(page);
+        content.pages.insert(number, page.clone());
+        content.durable.insert(number, page);
+    }
+
     /// Tells disks apart that hold different pages under different names. Pages are told apart by
     /// their place in memory, so only disks of one history may be compared.
     pub(crate) fn fingerprint(&self, ignored: impl Fn(&str) -> bool) -> Vec<usize> {
