@@ -1,9 +1,13 @@
 //! The command line.
 
+mod operations;
+
 use std::path::PathBuf;
 
 use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use operations::{Completions, Health, Man, Offsets, OffsetsSet};
 
 /// Look into a store of events, and run it.
 #[derive(Debug, Parser)]
@@ -69,8 +73,12 @@ pub(crate) enum Noun {
     Cleanup(Rest),
     /// The tag views of a server store (not in this version).
     Tags(Rest),
-    /// Whether a store answers (not in this version).
-    Health(Rest),
+    /// Whether the store answers in time; the exit code says so.
+    Health(Health),
+    /// What a shell needs to complete commands, on stdout.
+    Completions(Completions),
+    /// The manual page.
+    Man(Man),
 }
 
 /// Arguments of a command that is not there yet.
@@ -254,14 +262,6 @@ pub(crate) struct PayloadFormat {
     /// The manifest.
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) manifest: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Offsets {
-    /// The saved offsets.
-    List,
-    /// Set an offset (not in this version).
-    Set(Rest),
 }
 
 fn seq_nr(text: &str) -> Result<SeqNr, String> {

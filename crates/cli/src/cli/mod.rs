@@ -4,9 +4,11 @@ mod append;
 mod append_line;
 mod events;
 mod export;
+mod health;
 mod ids;
 mod import;
 mod import_compare;
+mod manual;
 mod offsets;
 mod payload;
 mod snapshots;
@@ -46,18 +48,18 @@ pub(crate) async fn run(
         Noun::Verify => verify::run(session, output, report).await,
         Noun::Payload(verb) => payload::run(verb, stdin, output),
         Noun::Offsets(Offsets::List) => offsets::list(session, output).await,
-        Noun::Offsets(Offsets::Set(_)) => absent("offsets set", NOT_YET),
+        Noun::Offsets(Offsets::Set(args)) => offsets::set(args, session, output, report).await,
         Noun::Copy(_) => absent("copy", "use export and import"),
         Noun::Backup(_) => absent("backup", "use export"),
         Noun::Schema(_) => absent("schema", "it is for server stores"),
         Noun::Config(_) => absent("config", "it is for server stores"),
         Noun::Cleanup(_) => absent("cleanup", "use events delete and snapshots delete"),
         Noun::Tags(_) => absent("tags", "it is for server stores"),
-        Noun::Health(_) => absent("health", NOT_YET),
+        Noun::Health(args) => health::run(args, session, output).await,
+        Noun::Completions(args) => manual::completions(args, output),
+        Noun::Man(args) => manual::man(args, output),
     }
 }
-
-const NOT_YET: &str = "it will come in a later one";
 
 fn absent(command: &str, instead: &str) -> Outcome {
     let message = format!("this version does not have `annals {command}`: {instead}");

@@ -10,6 +10,7 @@ mod embedded;
 mod export_import;
 mod faults;
 mod follow;
+mod operations;
 mod read;
 mod snapshots;
 mod support;

@@ -179,8 +179,6 @@ fn what_is_not_there_yet_is_unsupported() {
         "config check",
         "cleanup a --keep 2",
         "tags repair --all",
-        "health",
-        "offsets set name 00",
     ] {
         program.run(command, "").failed(3, &["does not have"]);
     }

@@ -1,0 +1,51 @@
+//! The command line of what runs a store: offsets, health, and what a shell and a reader of manuals need.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Offsets {
+    /// The saved offsets.
+    List,
+    /// Move the offset of a projection, which must not run meanwhile; a dry run without --yes.
+    Set(OffsetsSet),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OffsetsSet {
+    /// The projection.
+    pub(crate) name: String,
+    /// Where it resumes: an offset that this store gave, as `events all` prints it.
+    pub(crate) offset: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// The most seconds until the store must have answered.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) deadline: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// Write a page for each command into this directory; otherwise the main page goes to stdout.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let malformed = || "not a number of seconds above 0".to_owned();
+    let seconds: f64 = text.parse().map_err(|_| malformed())?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|_| malformed())?;
+    if duration.is_zero() { Err(malformed()) } else { Ok(duration) }
+}
