@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use operations::{Completions, Health, Man, Offsets, OffsetsSet};
+pub(crate) use operations::{Completions, Copy, Health, Man, Offsets, OffsetsSet};
 
 /// Look into a store of events, and run it.
 #[derive(Debug, Parser)]
@@ -60,8 +60,8 @@ pub(crate) enum Noun {
     /// Projection offsets.
     #[command(subcommand)]
     Offsets(Offsets),
-    /// Copy between stores (not in this version).
-    Copy(Rest),
+    /// Copy everything between stores, also while the source is live; what is there is compared.
+    Copy(Copy),
     /// Back up a running store (not in this version).
     Backup(Rest),
     /// The tables of a server store (not in this version).

@@ -29,5 +29,6 @@ mod report;
 mod run;
 mod session;
 mod time;
+mod transfer;
 
 pub use run::{Io, Stores, main, run};

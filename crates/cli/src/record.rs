@@ -196,6 +196,15 @@ fn event_type() -> String {
 }
 
 impl Record {
+    /// The record of an event of a store.
+    pub(crate) fn of_event(envelope: Envelope) -> Self {
+        let Envelope { persistence_id: id, event, .. } = envelope;
+        let StoredEvent { seq_nr, writer, timestamp, payload, event_manifest, tags, metadata } =
+            event;
+        let event = NewEvent { payload, timestamp, event_manifest, tags, metadata };
+        Self::Event { id, seq_nr, writer, event }
+    }
+
     /// Reads one line of an export.
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let line: RecordLine = serde_json::from_str(text).map_err(json_error)?;

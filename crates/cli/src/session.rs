@@ -49,6 +49,22 @@ impl Session {
         finish(store, work).await
     }
 
+    /// Runs `work` on the stores at `from`, opened for reading only, and at `to`, opened for writing, and
+    /// closes both.
+    pub(crate) async fn between(
+        &self,
+        from: &str,
+        to: &str,
+        work: impl AsyncFnOnce(Store, Store) -> Outcome,
+    ) -> Outcome {
+        // First, so that a source that is not there leaves no empty target behind.
+        let source = annals::open_read_only(from).await?;
+        finish(source, async |source| {
+            finish(annals::open(to).await?, async |target| work(source, target).await).await
+        })
+        .await
+    }
+
     /// Completes when the person interrupts (SIGINT), or when nobody reads stdout any more.
     pub(crate) async fn stopped(&self) {
         let closed = async {

@@ -23,6 +23,20 @@ pub(crate) struct OffsetsSet {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Copy {
+    /// The store to read, which another process may write to.
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The store to write, which is made if nothing is there.
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// The most appends that are unacknowledged at a time; with 1, the order of events across entities
+    /// is exactly that of the source.
+    #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) in_flight: u32,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Health {
     /// The most seconds until the store must have answered.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]

@@ -2,12 +2,12 @@
 
 mod append;
 mod append_line;
+mod copy;
 mod events;
 mod export;
 mod health;
 mod ids;
 mod import;
-mod import_compare;
 mod manual;
 mod offsets;
 mod payload;
@@ -49,7 +49,7 @@ pub(crate) async fn run(
         Noun::Payload(verb) => payload::run(verb, stdin, output),
         Noun::Offsets(Offsets::List) => offsets::list(session, output).await,
         Noun::Offsets(Offsets::Set(args)) => offsets::set(args, session, output, report).await,
-        Noun::Copy(_) => absent("copy", "use export and import"),
+        Noun::Copy(args) => copy::run(args, session, output, report).await,
         Noun::Backup(_) => absent("backup", "use export"),
         Noun::Schema(_) => absent("schema", "it is for server stores"),
         Noun::Config(_) => absent("config", "it is for server stores"),

@@ -5,6 +5,7 @@
 mod append;
 mod beside;
 mod binary;
+mod copy;
 mod directory;
 mod embedded;
 mod export_import;
