@@ -8,6 +8,9 @@ mod frame;
 mod record;
 mod segment;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use encoding::Malformed;
 pub(crate) use events::{decode_events, decode_events_head, encode_events};
 pub(crate) use frame::{

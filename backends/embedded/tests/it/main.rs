@@ -10,8 +10,11 @@
 mod child;
 mod conformance;
 mod damage;
+mod decoder;
 mod faults;
 mod files;
+mod format_document;
+mod golden;
 mod kill;
 mod model;
 mod power_loss;
