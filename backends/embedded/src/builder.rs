@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use annals_core::{Error, Result};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::catalog::{MemIndex, Sealed, State};
 use crate::end_file::{END_FILE, EndFile, LogEnd};
@@ -212,14 +212,13 @@ fn engine(
         }),
         files: SegmentFiles::new(storage.clone(), end.store_id),
         tail: Tail::default(),
-        queue: Queue::default(),
+        queue: Queue::new(settings.waiting_bytes()),
         spares: Spares::new(storage.clone()),
         sealer: Sealer::default(),
         counters,
         write_path: recovered.segment.file.write_path(),
         seed: random(),
         changed: watch::Sender::new(0),
-        waiting: Arc::new(Semaphore::new(settings.waiting_permits())),
         follower,
         poison: OnceLock::new(),
         closed: Mutex::new(None),

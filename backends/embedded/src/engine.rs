@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use annals_core::{Bounds, Error, PersistenceId, Result};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::catalog::{Change, Head, Snapshots, State};
 use crate::follower::Follower;
-use crate::format::{FrameKind, byte_count, seal_body};
+use crate::format::{FrameKind, seal_body};
 use crate::index::SnapshotRef;
-use crate::log::{Answer, Queue, Request, SegmentFiles, Spares, Tail};
+use crate::log::{Answer, Queue, Refused, Request, SegmentFiles, Spares, Tail};
 use crate::position::{Position, SegmentNr};
 use crate::sealer::Sealer;
 use crate::settings::Settings;
@@ -21,6 +21,26 @@ use crate::storage::{Storage, WritePath};
 /// How often a request is made anew because the log moved under it. Each time another request won,
 /// so this many losses in a row mean a defect, not a crowd.
 const RELOADS_MAX: usize = 1_000;
+
+/// An entry of the active segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ensured {
+    /// Its number.
+    pub(crate) entry: usize,
+    /// The bounds of its id when everything that waits is durable.
+    pub(crate) planned: Bounds,
+}
+
+/// A frame to be written.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// The frame, with room for its header.
+    pub(crate) frame: Vec<u8>,
+    /// What it changes.
+    pub(crate) change: Change,
+    /// The entry of its id.
+    pub(crate) entry: usize,
+}
 
 /// What everybody shares.
 #[derive(Debug)]
@@ -39,7 +59,6 @@ pub(crate) struct Engine {
     /// Random, drawn when the store was opened: makes the epochs of new segments.
     pub(crate) seed: u64,
     pub(crate) changed: watch::Sender<u64>,
-    pub(crate) waiting: Arc<Semaphore>,
     /// What a store that is open read-only follows.
     pub(crate) follower: Option<Follower>,
     pub(crate) poison: OnceLock<String>,
@@ -126,16 +145,17 @@ impl Engine {
     }
 
     /// Makes sure that the active segment has an entry for `id`, with its set of snapshots if asked;
-    /// gives its bounds as they will be when everything waiting is durable.
-    pub(crate) fn ensure(&self, id: &PersistenceId, with_snapshots: bool) -> Result<Bounds> {
+    /// gives its number, and its bounds as they will be when everything that waits is durable.
+    pub(crate) fn ensure(&self, id: &PersistenceId, with_snapshots: bool) -> Result<Ensured> {
         loop {
             let (segment, in_memory, sealed) = {
                 let state = self.state.read();
-                match state.active.get(id) {
-                    Some(entry) if !with_snapshots || entry.head.snapshot_set.is_some() => {
-                        return Ok(entry.planned);
-                    }
-                    _ => {}
+                let number = state.active.find(id);
+                let entry = number.and_then(|number| state.active.entries.get(number));
+                if let (Some(number), Some(entry)) = (number, entry)
+                    && (!with_snapshots || entry.head.snapshot_set.is_some())
+                {
+                    return Ok(Ensured { entry: number, planned: entry.planned });
                 }
                 let in_memory = state.head_before_active(id);
                 (state.active.segment, in_memory, state.sealed.clone())
@@ -158,7 +178,7 @@ impl Engine {
                 if entry.head.snapshot_set.is_none() {
                     entry.head.snapshot_set = set;
                 }
-                return Ok(entry.planned);
+                return Ok(Ensured { entry: number, planned: entry.planned });
             }
         }
     }
@@ -190,11 +210,10 @@ impl Engine {
     /// knows of the id; it is called again when that changed meanwhile.
     pub(crate) async fn write<F>(&self, kind: FrameKind, mut make: F) -> Result<Answer>
     where
-        F: FnMut() -> Result<(Vec<u8>, Change)>,
+        F: FnMut() -> Result<Draft>,
     {
         for _ in 0..RELOADS_MAX {
-            let (frame, change) = make()?;
-            match self.submit(frame, kind, change).await? {
+            match self.submit(kind, make()?).await? {
                 Answer::Reload => {}
                 Answer::Failed(error) => return Err(error),
                 answer => return Ok(answer),
@@ -205,15 +224,22 @@ impl Engine {
         ))
     }
 
-    async fn submit(&self, mut frame: Vec<u8>, kind: FrameKind, change: Change) -> Result<Answer> {
+    async fn submit(&self, kind: FrameKind, draft: Draft) -> Result<Answer> {
+        let Draft { mut frame, change, entry } = draft;
         let body = seal_body(&mut frame);
-        let permits = byte_count(frame.len()).min(self.settings.waiting_bytes_max);
-        let permit = self.waiting.clone().acquire_many_owned(permits).await;
-        let permit = permit.map_err(|_| self.closed_error())?;
         let (answer, answered) = oneshot::channel();
-        let request = Request { frame, body, kind, change, answer, _permit: permit };
-        if self.queue.push(request).is_err() {
-            return Err(self.closed_error());
+        let mut request = Request { frame, body, kind, change, answer, entry };
+        while let Err(refused) = self.queue.push(request) {
+            let Refused::Full(returned) = refused else { return Err(self.closed_error()) };
+            request = *returned;
+            let mut room = std::pin::pin!(self.queue.room());
+            room.as_mut().enable();
+            match self.queue.push(request) {
+                Ok(()) => break,
+                Err(Refused::Closed) => return Err(self.closed_error()),
+                Err(Refused::Full(returned)) => request = *returned,
+            }
+            room.await;
         }
         answered.await.map_err(|_| {
             let location = self.location();

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures_util::stream;
 
 use crate::catalog::Change;
+use crate::engine::{Draft, Ensured};
 use crate::format::{Delete, FrameKind, byte_count, decode_events_head, encode_events};
 use crate::log::Answer;
 use crate::read::{FrameReader, Replay};
@@ -28,7 +29,7 @@ impl Journal for EmbeddedStore {
         self.limits().check_append(&append)?;
         let tags = tags_of(&append);
         let make = || {
-            let planned = self.engine.ensure(append.id(), false)?;
+            let Ensured { entry, planned } = self.engine.ensure(append.id(), false)?;
             let begins = planned == Bounds::default();
             let ingest = begins && append.mode() == AppendMode::Ingest && !append.after().is_zero();
             let frame = encode_events(&append, planned.deleted_to, ingest);
@@ -40,7 +41,7 @@ impl Journal for EmbeddedStore {
                 ingest,
                 tags: tags.clone(),
             };
-            Ok((frame, change))
+            Ok(Draft { frame, change, entry })
         };
         match self.engine.write(FrameKind::Events, make).await? {
             Answer::Conflict { highest } => self.repeated_or_conflict(append, highest).await,
@@ -100,9 +101,9 @@ impl Journal for EmbeddedStore {
             return Ok(());
         }
         let make = || {
-            self.engine.ensure(id, false)?;
-            let delete = Delete { id: id.clone(), to };
-            Ok((delete.encode(), Change::Delete { id: id.clone(), to }))
+            let entry = self.engine.ensure(id, false)?.entry;
+            let frame = Delete { id: id.clone(), to }.encode();
+            Ok(Draft { frame, change: Change::Delete { id: id.clone(), to }, entry })
         };
         self.engine.write(FrameKind::Delete, make).await.map(|_| ())
     }

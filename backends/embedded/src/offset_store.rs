@@ -4,6 +4,7 @@ use annals_core::{Error, ErrorKind, Offset, OffsetRevision, OffsetStore, Result,
 use async_trait::async_trait;
 
 use crate::catalog::Change;
+use crate::engine::Draft;
 use crate::format::{FrameKind, OffsetSave};
 use crate::log::Answer;
 use crate::read::LogOffset;
@@ -37,7 +38,10 @@ impl OffsetStore for EmbeddedStore {
         }
         LogOffset::decode(&offset, self.engine.store_id)?;
         let stored = StoredOffset { name: name.to_owned(), offset, revision: expected.next() };
-        let make = || Ok((OffsetSave::encode(&stored), Change::OffsetSave(stored.clone())));
+        let make = || {
+            let change = Change::OffsetSave(stored.clone());
+            Ok(Draft { frame: OffsetSave::encode(&stored), change, entry: 0 })
+        };
         match self.engine.write(FrameKind::OffsetSave, make).await? {
             Answer::Conflict { highest } => Err(Error::new(
                 ErrorKind::Conflict { highest },

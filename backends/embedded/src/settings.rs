@@ -58,7 +58,7 @@ impl Settings {
     }
 
     /// How many bytes of appends may wait.
-    pub(crate) fn waiting_permits(&self) -> usize {
+    pub(crate) fn waiting_bytes(&self) -> usize {
         crate::format::index(self.waiting_bytes_max.max(byte_count(self.append_bytes_max())))
     }
 }

@@ -7,6 +7,7 @@ use annals_core::{
 use async_trait::async_trait;
 
 use crate::catalog::Change;
+use crate::engine::Draft;
 use crate::format::{FrameKind, SnapshotDelete, SnapshotSave};
 use crate::log::corrupt;
 use crate::read::FrameReader;
@@ -23,13 +24,13 @@ impl SnapshotStore for EmbeddedStore {
         self.limits().check_snapshot(&snapshot)?;
         let id = &snapshot.persistence_id;
         let make = || {
-            self.engine.ensure(id, true)?;
+            let entry = self.engine.ensure(id, true)?.entry;
             let change = Change::SnapshotSave {
                 id: id.clone(),
                 seq_nr: snapshot.seq_nr,
                 timestamp: snapshot.timestamp,
             };
-            Ok((SnapshotSave::encode(&snapshot), change))
+            Ok(Draft { frame: SnapshotSave::encode(&snapshot), change, entry })
         };
         self.engine.write(FrameKind::SnapshotSave, make).await.map(|_| ())
     }
@@ -90,10 +91,10 @@ impl SnapshotStore for EmbeddedStore {
             return Ok(());
         }
         let make = || {
-            self.engine.ensure(id, true)?;
+            let entry = self.engine.ensure(id, true)?.entry;
             let delete = SnapshotDelete { id: id.clone(), criteria: *criteria };
             let change = Change::SnapshotDelete { id: id.clone(), criteria: *criteria };
-            Ok((delete.encode(), change))
+            Ok(Draft { frame: delete.encode(), change, entry })
         };
         match self.engine.write(FrameKind::SnapshotDelete, make).await? {
             crate::log::Answer::Stored => Ok(()),

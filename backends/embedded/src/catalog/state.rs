@@ -58,8 +58,14 @@ impl State {
         }
     }
 
-    /// Decides on a change, and if it is to be written, counts on it being so.
-    pub(crate) fn plan(&mut self, change: &Change, offsets: &mut Vec<String>) -> Planned {
+    /// Decides on a change, and if it is to be written, counts on it being so. `number` is the entry of
+    /// its id as the caller saw it.
+    pub(crate) fn plan(
+        &mut self,
+        change: &Change,
+        number: usize,
+        offsets: &mut Vec<String>,
+    ) -> Planned {
         let id = match change {
             Change::OffsetSave(offset) => return self.plan_offset(offset, offsets),
             Change::Events { id, .. }
@@ -67,8 +73,9 @@ impl State {
             | Change::SnapshotSave { id, .. }
             | Change::SnapshotDelete { id, .. } => id,
         };
-        let Some(number) = self.active.find(id) else { return Planned::Reload };
-        let Some(entry) = self.active.entries.get_mut(number) else { return Planned::Reload };
+        // The caller's entry may be of the segment before.
+        let entry = self.active.entries.get_mut(number).filter(|entry| entry.id == *id);
+        let Some(entry) = entry else { return Planned::Reload };
         match change {
             Change::Events { first, count, deleted_to, ingest, .. } => {
                 let planned = &mut entry.planned;

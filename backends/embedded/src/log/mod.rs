@@ -8,7 +8,7 @@ mod tail;
 mod writer;
 
 pub(crate) use files::{SegmentFile, SegmentFiles, corrupt, segment_name, segment_of, unreadable};
-pub(crate) use queue::{Answer, Queue, Request};
+pub(crate) use queue::{Answer, Queue, Refused, Request};
 pub(crate) use scan::{Scan, ScannedFrame, Step, first_used};
 pub(crate) use spare::{SPARE_PREFIX, Spares, prepare, whole_blocks};
 pub(crate) use tail::{Tail, TailBatch};

@@ -2,10 +2,11 @@
 //! the group of the group commit.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::{Error, SeqNr};
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{Notify, oneshot};
 
 use crate::catalog::Change;
 use crate::format::{FrameKind, SealedBody};
@@ -23,8 +24,8 @@ pub(crate) struct Request {
     pub(crate) change: Change,
     /// Who waits for the answer.
     pub(crate) answer: oneshot::Sender<Answer>,
-    /// Its share of the bytes that may wait.
-    pub(crate) _permit: OwnedSemaphorePermit,
+    /// The entry of its id in the active segment, as its caller saw it.
+    pub(crate) entry: usize,
 }
 
 /// What became of a request.
@@ -43,30 +44,61 @@ pub(crate) enum Answer {
 #[derive(Debug, Default)]
 struct Waiting {
     requests: VecDeque<Request>,
+    /// The bytes of their frames.
+    bytes: usize,
     writer_sleeps: bool,
     closed: bool,
 }
 
 /// The requests that wait.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    bytes_max: usize,
+    /// Told when the writer took what waited.
+    room: Notify,
+    closed: AtomicBool,
+}
+
+/// Why a request was not taken; it is given back.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Too many bytes wait; [`Queue::room`] tells when to try again.
+    Full(Box<Request>),
+    /// The store is closed.
+    Closed,
 }
 
 impl Queue {
-    /// Adds a request; gives it back if the queue is closed.
-    pub(crate) fn push(&self, request: Request) -> Result<(), Box<Request>> {
+    /// A queue in which at most `bytes_max` bytes wait, or one larger frame.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        let (waiting, wake, room) = (Mutex::default(), Condvar::new(), Notify::new());
+        Self { waiting, wake, bytes_max, room, closed: AtomicBool::new(false) }
+    }
+
+    /// Adds a request.
+    pub(crate) fn push(&self, request: Request) -> Result<(), Refused> {
         let mut waiting = self.waiting.lock();
         if waiting.closed {
-            return Err(Box::new(request));
+            return Err(Refused::Closed);
         }
+        let bytes = waiting.bytes + request.frame.len();
+        if bytes > self.bytes_max && waiting.bytes > 0 {
+            return Err(Refused::Full(Box::new(request)));
+        }
+        waiting.bytes = bytes;
         waiting.requests.push_back(request);
         if std::mem::take(&mut waiting.writer_sleeps) {
             drop(waiting);
             self.wake.notify_one();
         }
         Ok(())
+    }
+
+    /// Completes when there may be room again. Make it before [`Queue::push`] is tried once more.
+    pub(crate) fn room(&self) -> impl Future<Output = ()> + '_ {
+        self.room.notified()
     }
 
     /// Waits for requests and moves all of them behind those in `taken`. `false` when the queue is
@@ -81,22 +113,27 @@ impl Queue {
             self.wake.wait(&mut waiting);
         }
         waiting.writer_sleeps = false;
+        waiting.bytes = 0;
         if taken.is_empty() {
             std::mem::swap(taken, &mut waiting.requests);
         } else {
             taken.append(&mut waiting.requests);
         }
+        drop(waiting);
+        self.room.notify_waiters();
         true
     }
 
     /// Refuses what comes from now on; the writer ends when it has written what waits.
     pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
         self.waiting.lock().closed = true;
         self.wake.notify_all();
+        self.room.notify_waiters();
     }
 
     /// Whether the queue is closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.waiting.lock().closed
+        self.closed.load(Ordering::Acquire)
     }
 }

@@ -132,7 +132,7 @@ impl Writer {
                 break;
             }
             let Some(mut request) = waiting.pop_front() else { break };
-            match state.plan(&request.change, &mut offsets) {
+            match state.plan(&request.change, request.entry, &mut offsets) {
                 Planned::Write { entry } => {
                     let link = Link {
                         epoch: self.parts.segment.header.epoch,
