@@ -3,7 +3,7 @@
 use annals_core::{Capabilities, Error, IdPage, Offset, Page, ReadJournal, Result, Scope, Wakeup};
 use async_trait::async_trait;
 
-use crate::read::{LogOffset, PageRequest, read_ids, read_page};
+use crate::read::{LogOffset, PageRequest, read_ids, read_page, read_recent};
 use crate::store::EmbeddedStore;
 
 impl EmbeddedStore {
@@ -36,6 +36,13 @@ impl ReadJournal for EmbeddedStore {
         }
         let (after, until) = (self.place(after)?, self.place(until)?);
         let request = PageRequest { scope: scope.clone(), after, until, events_max };
+        self.check_open()?;
+        if self.engine.follower.is_none() {
+            // What live readers ask for is in memory: no thread for blocking work is needed.
+            if let Some(page) = read_recent(&self.engine, &request)? {
+                return Ok(page);
+            }
+        }
         self.blocking(move |engine| {
             engine.refresh()?;
             read_page(engine, &request)

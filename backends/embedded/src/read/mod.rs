@@ -8,7 +8,7 @@ mod replay;
 
 pub(crate) use frames::FrameReader;
 pub(crate) use offset::LogOffset;
-pub(crate) use page::{PageRequest, read_ids, read_page};
+pub(crate) use page::{PageRequest, read_ids, read_page, read_recent};
 pub(crate) use replay::Replay;
 
 /// The events and payload bytes that a batch or page holds, but for one append.

@@ -30,6 +30,30 @@ pub(crate) struct PageRequest {
 
 /// Reads a page.
 pub(crate) fn read_page(engine: &Arc<Engine>, request: &PageRequest) -> Result<Page> {
+    if let Some(page) = read_recent(engine, request)? {
+        return Ok(page);
+    }
+    let (after, until, _) = bounds(engine, request)?;
+    let mut builder = Builder::new(engine, request, after, until);
+    let done = match &request.scope {
+        Scope::Id(id, range) => builder.add_id(id, *range)?,
+        _ => builder.add_segments()?,
+    };
+    Ok(builder.finish(done))
+}
+
+/// Reads a page without a look at a file, if the newest batches reach back far enough.
+pub(crate) fn read_recent(engine: &Arc<Engine>, request: &PageRequest) -> Result<Option<Page>> {
+    let (after, until, end) = bounds(engine, request)?;
+    if after >= until {
+        let next = request.after.map(|at| at.encode(engine.store_id));
+        return Ok(Some(Page::new(Vec::new(), next, true)));
+    }
+    page_of_tail(engine, request, after, until, end)
+}
+
+/// After what and until where a request reads, and where the log ends.
+fn bounds(engine: &Engine, request: &PageRequest) -> Result<(LogOffset, LogOffset, Position)> {
     let end = engine.end();
     let after = request.after.unwrap_or(LogOffset::START);
     if after.position > end && after.position.byte != 0 {
@@ -38,18 +62,7 @@ pub(crate) fn read_page(engine: &Arc<Engine>, request: &PageRequest) -> Result<P
         ));
     }
     let until = request.until.unwrap_or(LogOffset::at(end)).min(LogOffset::at(end));
-    if after >= until {
-        return Ok(Page::new(Vec::new(), request.after.map(|at| at.encode(engine.store_id)), true));
-    }
-    if let Some(page) = page_of_tail(engine, request, after, until, end)? {
-        return Ok(page);
-    }
-    let mut builder = Builder::new(engine, request, after, until);
-    let done = match &request.scope {
-        Scope::Id(id, range) => builder.add_id(id, *range)?,
-        _ => builder.add_segments()?,
-    };
-    Ok(builder.finish(done))
+    Ok((after, until, end))
 }
 
 /// A page out of the newest batches, if they reach back to `after`: of the first batch that holds an

@@ -16,6 +16,7 @@ mod files;
 mod format_document;
 mod golden;
 mod kill;
+mod live;
 mod model;
 mod power_loss;
 mod read_only;
