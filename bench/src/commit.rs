@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use annals_core::PersistenceId;
+use annals_core::{PersistenceId, Tags};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use crate::Result;
 use crate::driver::{Entity, Target};
+use crate::subject::Appends;
 
 /// The most requests of one commit.
 const BATCH_MAX: usize = 4_096;
@@ -46,6 +47,7 @@ pub(crate) trait Sink: Send + 'static {
 /// The thread and its queue.
 #[derive(Debug)]
 pub(crate) struct GroupCommit<S> {
+    appends: Appends,
     queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<Result<S>>>>,
 }
@@ -72,7 +74,7 @@ impl<S: Sink> GroupCommit<S> {
             let builder = std::thread::Builder::new().name("group-commit".to_owned());
             builder.spawn(move || queue.serve(sink))?
         };
-        Ok(Self { queue, thread: Mutex::new(Some(thread)) })
+        Ok(Self { appends: Appends::new(Tags::NONE), queue, thread: Mutex::new(Some(thread)) })
     }
 
     /// Ends the thread when it has nothing to do, and gives back the sink.
@@ -86,13 +88,16 @@ impl<S: Sink> GroupCommit<S> {
 
 impl<S: Sink> Target for GroupCommit<S> {
     async fn append(&self, entity: &Entity, seq_nr: u64, payload: Bytes) -> Result<()> {
+        let append = self.appends.make(entity, seq_nr, [payload])?;
+        let event = append.events().first().ok_or("an append without an event")?;
+        let payload = event.payload.bytes.clone();
         let (answer, answered) = oneshot::channel();
         let first = {
             let mut waiting = self.queue.waiting.lock();
             if waiting.stop {
                 return Err("the group commit thread ended".into());
             }
-            waiting.writes.push(Write { id: entity.id.clone(), seq_nr, payload });
+            waiting.writes.push(Write { id: append.id().clone(), seq_nr, payload });
             waiting.answers.push(answer);
             waiting.writes.len() == 1
         };

@@ -44,13 +44,48 @@ impl Subject {
 #[derive(Debug, Clone)]
 pub(crate) struct JournalTarget {
     journal: Arc<dyn Journal>,
+    appends: Appends,
+}
+
+/// Makes the appends of the driver: the same for every target, so that only what becomes of them is
+/// compared.
+#[derive(Debug, Clone)]
+pub(crate) struct Appends {
     manifest: Arc<str>,
     tags: Tags,
 }
 
+impl Appends {
+    pub(crate) fn new(tags: Tags) -> Self {
+        Self { manifest: Arc::from(""), tags }
+    }
+
+    /// `payloads` as one append; the first gets number `seq_nr`.
+    pub(crate) fn make(
+        &self,
+        entity: &Entity,
+        seq_nr: u64,
+        payloads: impl IntoIterator<Item = Bytes>,
+    ) -> Result<Append> {
+        let event = |bytes| {
+            let payload = Payload::new(SerializerId::BYTES, self.manifest.clone(), bytes);
+            // One moment for all: what time it is does not matter here.
+            let timestamp = Timestamp::from_millis(1_700_000_000_000);
+            NewEvent::new(payload, timestamp).with_tags(self.tags.clone())
+        };
+        Ok(Append::new(
+            AppendId::new(u128::from(entity.number) << 64 | u128::from(seq_nr)),
+            entity.id.clone(),
+            SeqNr::new(seq_nr - 1).ok_or("the number is too large")?,
+            entity.writer.clone(),
+            payloads.into_iter().map(event).collect(),
+        )?)
+    }
+}
+
 impl JournalTarget {
     pub(crate) fn new(journal: Arc<dyn Journal>, tags: Tags) -> Self {
-        Self { journal, manifest: Arc::from(""), tags }
+        Self { journal, appends: Appends::new(tags) }
     }
 
     /// Appends `payloads` as one append; the first gets number `seq_nr`.
@@ -60,19 +95,7 @@ impl JournalTarget {
         seq_nr: u64,
         payloads: impl IntoIterator<Item = Bytes>,
     ) -> Result<()> {
-        let event = |bytes| {
-            let payload = Payload::new(SerializerId::BYTES, self.manifest.clone(), bytes);
-            // One moment for all: what time it is does not matter here.
-            let timestamp = Timestamp::from_millis(1_700_000_000_000);
-            NewEvent::new(payload, timestamp).with_tags(self.tags.clone())
-        };
-        let append = Append::new(
-            AppendId::new(u128::from(entity.number) << 64 | u128::from(seq_nr)),
-            entity.id.clone(),
-            SeqNr::new(seq_nr - 1).ok_or("the number is too large")?,
-            entity.writer.clone(),
-            payloads.into_iter().map(event).collect(),
-        )?;
+        let append = self.appends.make(entity, seq_nr, payloads)?;
         self.journal.append(append).await?;
         Ok(())
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use annals_core::{Error, SeqNr};
 use parking_lot::{Condvar, Mutex};
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
 use crate::catalog::Change;
@@ -97,7 +98,7 @@ impl Queue {
     }
 
     /// Completes when there may be room again. Make it before [`Queue::push`] is tried once more.
-    pub(crate) fn room(&self) -> impl Future<Output = ()> + '_ {
+    pub(crate) fn room(&self) -> Notified<'_> {
         self.room.notified()
     }
 

@@ -9,8 +9,8 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::storage::{AlignedBuf, BLOCK_BYTES, Storage, StorageFile};
 
-/// How much is zeroed by one write.
-const CHUNK_BYTES: usize = 1 << 20;
+/// How much is zeroed by one write: little enough that a batch of the log never waits long behind it.
+const CHUNK_BYTES: usize = 256 << 10;
 /// What the names of spares begin with: such a file holds nothing and may be removed.
 pub(crate) const SPARE_PREFIX: &str = "spare-";
 

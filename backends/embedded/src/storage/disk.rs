@@ -43,8 +43,9 @@ impl Disk {
     }
 
     fn file(&self, file: File, path: &Path, writable: bool) -> Arc<dyn StorageFile> {
-        let direct = (writable && self.direct).then(|| open_direct(path)).flatten();
-        Arc::new(DiskFile { file, direct })
+        let synced = DirectSync::EachWrite;
+        let direct = (writable && self.direct).then(|| open_direct(path, synced)).flatten();
+        Arc::new(DiskFile { file, direct, path: path.to_owned() })
     }
 }
 
@@ -120,6 +121,8 @@ struct DiskFile {
     file: File,
     /// The same file, opened for direct synced writes.
     direct: Option<File>,
+    /// Where the file is, to open it once more for direct writes that are synced later.
+    path: PathBuf,
 }
 
 impl StorageFile for DiskFile {
@@ -151,10 +154,9 @@ impl StorageFile for DiskFile {
     }
 
     fn write_blocks(&self, blocks: &AlignedBuf, offset: u64) -> io::Result<()> {
-        match &self.direct {
-            Some(direct) => direct.write_all_at(blocks.as_slice(), offset),
-            None => self.file.write_all_at(blocks.as_slice(), offset),
-        }
+        let direct = self.direct.as_ref().and_then(|_| open_direct(&self.path, DirectSync::Later));
+        let file = direct.as_ref().unwrap_or(&self.file);
+        file.write_all_at(blocks.as_slice(), offset)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -166,14 +168,24 @@ impl StorageFile for DiskFile {
     }
 }
 
-/// The file at `path` opened for direct synced writes, if the file system takes such writes in blocks.
+/// When direct writes are synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DirectSync {
+    EachWrite,
+    Later,
+}
+
+/// The file at `path` opened for direct writes, if the file system takes such writes in blocks.
 #[cfg(target_os = "linux")]
-fn open_direct(path: &Path) -> Option<File> {
+fn open_direct(path: &Path, sync: DirectSync) -> Option<File> {
     use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags, open, statx};
 
     use super::BLOCK_BYTES;
 
-    let flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::DSYNC | OFlags::CLOEXEC;
+    let mut flags = OFlags::WRONLY | OFlags::DIRECT | OFlags::CLOEXEC;
+    if sync == DirectSync::EachWrite {
+        flags |= OFlags::DSYNC;
+    }
     let file = open(path, flags, Mode::empty()).ok()?;
     let alignment = statx(CWD, path, AtFlags::empty(), StatxFlags::DIOALIGN).ok()?;
     let fits = |bytes: u32| usize::try_from(bytes).is_ok_and(|bytes| bytes <= BLOCK_BYTES);
@@ -190,6 +202,6 @@ fn open_direct(path: &Path) -> Option<File> {
 
 /// Direct synced writes are Linux only; elsewhere writes are buffered and synced.
 #[cfg(not(target_os = "linux"))]
-fn open_direct(_path: &Path) -> Option<File> {
+fn open_direct(_path: &Path, _sync: DirectSync) -> Option<File> {
     None
 }
