@@ -44,7 +44,10 @@ impl Journal for EmbeddedStore {
             Ok(Draft { frame, change, entry })
         };
         match self.engine.write(FrameKind::Events, make).await? {
-            Answer::Conflict { highest } => self.repeated_or_conflict(append, highest).await,
+            // Boxed, so that the common case does not carry its state.
+            Answer::Conflict { highest } => {
+                Box::pin(self.repeated_or_conflict(append, highest)).await
+            }
             _ => Ok(append.receipt()),
         }
     }
@@ -134,6 +137,9 @@ enum Step {
 }
 
 fn tags_of(append: &Append) -> Vec<Tag> {
+    if append.events().iter().all(|event| event.tags.is_empty()) {
+        return Vec::new();
+    }
     let mut tags: Vec<Tag> =
         append.events().iter().flat_map(|event| event.tags.iter().cloned()).collect();
     tags.sort_unstable();

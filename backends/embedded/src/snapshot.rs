@@ -97,7 +97,7 @@ impl SnapshotStore for EmbeddedStore {
             Ok(Draft { frame: delete.encode(), change, entry })
         };
         match self.engine.write(FrameKind::SnapshotDelete, make).await? {
-            crate::log::Answer::Stored => Ok(()),
+            crate::log::Answer::Stored { .. } => Ok(()),
             answer => {
                 Err(Error::internal(format!("a delete of snapshots of {id} gave {answer:?}")))
             }

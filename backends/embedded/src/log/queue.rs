@@ -32,8 +32,9 @@ pub(crate) struct Request {
 /// What became of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It is durable.
-    Stored,
+    /// It is durable. The frame is given back, so that its memory is freed where it was taken.
+    #[expect(dead_code, reason = "it is only dropped")]
+    Stored { frame: Vec<u8> },
     /// Nothing was written, since this is the highest number.
     Conflict { highest: SeqNr },
     /// Nothing was written: what the caller knew of the id is out of date.

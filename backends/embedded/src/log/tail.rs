@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annals_core::{Envelope, Result, Scope};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -66,6 +66,8 @@ impl TailBatch {
 #[derive(Debug, Default)]
 pub(crate) struct Tail {
     batches: Mutex<(VecDeque<Arc<TailBatch>>, usize)>,
+    /// The memory of a batch that nobody reads any more.
+    free: Mutex<Option<BytesMut>>,
 }
 
 impl Tail {
@@ -78,7 +80,17 @@ impl Tail {
         while *bytes > BYTES_MAX || batches.len() > BATCHES_MAX {
             let Some(oldest) = batches.pop_front() else { break };
             *bytes -= oldest.bytes.len();
+            let unread = Arc::into_inner(oldest).and_then(|batch| batch.bytes.try_into_mut().ok());
+            if let Some(mut memory) = unread {
+                memory.clear();
+                *self.free.lock() = Some(memory);
+            }
         }
+    }
+
+    /// An empty buffer for the next batch: the memory of an old one if there is one.
+    pub(crate) fn recycled(&self) -> BytesMut {
+        self.free.lock().take().unwrap_or_default()
     }
 
     /// Forgets everything; readers go to the files.

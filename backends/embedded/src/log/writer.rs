@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use annals_core::{Error, Result, SeqNr};
-use bytes::Bytes;
 
 use super::files::{SegmentFile, segment_name};
 use super::queue::{Answer, Request};
@@ -51,6 +50,7 @@ pub(crate) struct Writer {
 
 /// A request that is in the batch.
 struct Written {
+    frame: Vec<u8>,
     change: Change,
     entry: usize,
     byte: u32,
@@ -142,8 +142,8 @@ impl Writer {
                     checksum = seal_frame(&mut request.frame, request.kind, request.body, link);
                     let byte = self.parts.at + byte_count(self.buffer.len());
                     self.buffer.extend(&request.frame);
-                    let (change, answer) = (request.change, request.answer);
-                    batch.written.push(Written { change, entry, byte, answer });
+                    let Request { frame, change, answer, .. } = request;
+                    batch.written.push(Written { frame, change, entry, byte, answer });
                 }
                 Planned::Conflict { highest } => batch.conflicts.push((request.answer, highest)),
                 Planned::Reload => batch.reloads.push(request.answer),
@@ -169,8 +169,8 @@ impl Writer {
             }
             self.publish(length, &batch.written);
         }
-        for Written { answer, .. } in batch.written {
-            let _ = answer.send(Answer::Stored);
+        for Written { frame, answer, .. } in batch.written {
+            let _ = answer.send(Answer::Stored { frame });
         }
         for (answer, highest) in batch.conflicts {
             let _ = answer.send(Answer::Conflict { highest });
@@ -194,10 +194,10 @@ impl Writer {
             // Other processes see it late; nothing else depends on it.
             tracing::warn!(%error, "the file that tells readers where the log ends was not written");
         }
-        let bytes =
-            Bytes::copy_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
+        let mut bytes = self.engine.tail.recycled();
+        bytes.extend_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
         // Before the end moves, so that whoever sees the new end finds the batch.
-        self.engine.tail.push(TailBatch::new(start, end, bytes));
+        self.engine.tail.push(TailBatch::new(start, end, bytes.freeze()));
         let mut state = self.engine.state.write();
         for Written { change, entry, byte, .. } in written {
             state.apply(change, *entry, *byte);
