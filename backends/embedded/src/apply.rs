@@ -34,9 +34,8 @@ impl Applier<'_> {
         };
         let change = Change::decode(frame.header.kind, &frame.body)
             .map_err(|malformed| damaged(&malformed))?;
-        if let Change::OffsetSave(offset) = change {
-            self.offsets.insert(offset.name.clone(), offset);
-            return Ok(());
+        if let Some(offset) = change.offset() {
+            self.offsets.insert(offset.name.clone(), offset.clone());
         }
         let Some(id) = change.id() else { return Ok(()) };
         let entry = match into.find(id) {

@@ -2,7 +2,7 @@
 
 use annals_core::{
     Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal,
-    PersistenceId, Result, SeqNr, SeqRange, Tag, WriterId,
+    PersistenceId, Result, SeqNr, SeqRange, StoredOffset, Tag, WriterId,
 };
 use async_trait::async_trait;
 use futures_util::stream;
@@ -11,7 +11,7 @@ use crate::catalog::Change;
 use crate::engine::{Draft, Ensured};
 use crate::format::{Delete, FrameKind, byte_count, decode_events_head, encode_events};
 use crate::log::Answer;
-use crate::read::{FrameReader, Replay};
+use crate::read::{FrameReader, LogOffset, Replay};
 use crate::store::{EmbeddedStore, run_blocking};
 
 #[async_trait]
@@ -27,6 +27,14 @@ impl Journal for EmbeddedStore {
     async fn append(&self, append: Append) -> Result<Appended> {
         self.check_writable()?;
         self.limits().check_append(&append)?;
+        let offset = append.offset_save().map(|save| StoredOffset {
+            name: save.name.clone(),
+            offset: save.offset.clone(),
+            revision: save.expected.next(),
+        });
+        if let Some(offset) = &offset {
+            LogOffset::decode(&offset.offset, self.engine.store_id)?;
+        }
         let tags = tags_of(&append);
         let make = || {
             let Ensured { entry, planned } = self.engine.ensure(append.id(), false)?;
@@ -40,6 +48,7 @@ impl Journal for EmbeddedStore {
                 deleted_to: planned.deleted_to,
                 ingest,
                 tags: tags.clone(),
+                offset: offset.clone(),
             };
             Ok(Draft { frame, change, entry })
         };
@@ -167,6 +176,18 @@ impl EmbeddedStore {
                 }
             }
             let (id, after) = (append.id(), append.after());
+            if let Some(save) = append.offset_save()
+                && highest == after
+            {
+                let (name, expected) = (&save.name, save.expected.get());
+                return Err(Error::conflict(
+                    highest,
+                    format!(
+                        "the offset of {name} does not stand at revision {expected}: another instance \
+                         runs it; nothing was written, also to {id}"
+                    ),
+                ));
+            }
             Err(Error::conflict(
                 highest,
                 format!("{id} stands at {highest}, not at {after}: nothing was written"),

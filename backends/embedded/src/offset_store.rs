@@ -31,11 +31,7 @@ impl OffsetStore for EmbeddedStore {
         offset: Offset,
     ) -> Result<OffsetRevision> {
         self.check_writable()?;
-        if name.is_empty() || name.len() > self.limits().text_bytes_max {
-            return Err(Error::invalid(format!(
-                "the projection name {name:?} is empty or too long"
-            )));
-        }
+        self.limits().check_offset_name(name)?;
         LogOffset::decode(&offset, self.engine.store_id)?;
         let stored = StoredOffset { name: name.to_owned(), offset, revision: expected.next() };
         let make = || {

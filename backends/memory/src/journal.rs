@@ -24,8 +24,12 @@ impl Journal for MemoryStore {
 
     async fn append(&self, append: Append) -> Result<Appended> {
         self.limits().check_append(&append)?;
-        let (receipt, position) =
-            self.locked(|state| Ok((state.append(&append)?, state.last_position)))?;
+        let (receipt, position) = self.locked(|state| {
+            if let Some(save) = append.offset_save() {
+                self.position(&save.offset, state.last_position)?;
+            }
+            Ok((state.append(&append)?, state.last_position))
+        })?;
         self.announce(position);
         Ok(receipt)
     }

@@ -1,6 +1,6 @@
 //! Projection offsets, by name.
 
-use annals_core::{Error, Offset, OffsetRevision, OffsetStore, Result, SeqNr, StoredOffset};
+use annals_core::{Offset, OffsetRevision, OffsetStore, Result, StoredOffset};
 use async_trait::async_trait;
 
 use crate::MemoryStore;
@@ -34,21 +34,10 @@ impl OffsetStore for MemoryStore {
         expected: OffsetRevision,
         offset: Offset,
     ) -> Result<OffsetRevision> {
-        if name.is_empty() || name.len() > self.limits().text_bytes_max {
-            return Err(Error::invalid("a projection name is empty or too long"));
-        }
+        self.limits().check_offset_name(name)?;
         self.locked(|state| {
             self.position(&offset, state.last_position)?;
-            let found = state.offsets.get(name).map_or(OffsetRevision::NONE, |entry| entry.0);
-            if found != expected {
-                let message = format!(
-                    "the offset of {name} was saved {} times, not {}: another instance runs it",
-                    found.get(),
-                    expected.get()
-                );
-                let highest = SeqNr::new(found.get()).unwrap_or(SeqNr::MAX);
-                return Err(Error::conflict(highest, message));
-            }
+            state.check_revision(name, expected)?;
             state.offsets.insert(name.to_owned(), (expected.next(), offset));
             Ok(expected.next())
         })

@@ -97,6 +97,13 @@ impl State {
         } else {
             Entity::default().place(append)?;
         }
+        if let Some(save) = append.offset_save() {
+            // The entity is where the append wants it; it is the offset that is not.
+            self.check_revision(&save.name, save.expected)
+                .map_err(|error| Error::conflict(append.after(), error.message()))?;
+            let moved = (save.expected.next(), save.offset.clone());
+            self.offsets.insert(save.name.clone(), moved);
+        }
         // From here on nothing fails: the append is whole.
         let entity = self.entities.entry(append.id().clone()).or_default();
         if entity.bounds.highest.is_zero() {
@@ -130,6 +137,20 @@ impl State {
         }
         entity.bounds.highest = seq_nr;
         Ok(append.receipt())
+    }
+
+    /// Checks that the offset of projection `name` stands at `expected` (P3).
+    pub(crate) fn check_revision(&self, name: &str, expected: OffsetRevision) -> Result<()> {
+        let found = self.offsets.get(name).map_or(OffsetRevision::NONE, |entry| entry.0);
+        if found == expected {
+            return Ok(());
+        }
+        let message = format!(
+            "the offset of {name} was saved {} times, not {}: another instance runs it",
+            found.get(),
+            expected.get()
+        );
+        Err(Error::conflict(SeqNr::new(found.get()).unwrap_or(SeqNr::MAX), message))
     }
 
     /// Deletes the events of `id` up to `to`, capped at the highest number.

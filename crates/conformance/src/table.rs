@@ -139,6 +139,10 @@ reading::q8_bad_offsets_are_invalid "Q8 foreign and malformed offsets are invali
 offsets::q8_foreign_offsets_are_not_saved "Q8 foreign and malformed offsets are not saved";
 offsets::p2_saved_offset_comes_back "P2 a saved offset comes back";
 offsets::p2_offsets_are_listed_by_name "P2 offsets are listed by name";
+offsets::p2_append_saves_its_offset "P2 an append and the offset that it carries are stored together";
+offsets::p2_append_and_offset_survive "P2 an append and its offset survive opening again and crashes";
+offsets::p2_refused_append_saves_no_offset "P2 a refused append saves no offset, a refused offset no event";
+offsets::p3_racing_appends_of_an_offset_have_one_winner "P3 racing appends of one offset have one winner";
 offsets::p3_stale_save_conflicts "P3 a stale save conflicts";
 offsets::p3_racing_saves_have_one_winner "P3 racing saves have one winner";
 random_operations::model_random_operations "J1-S1 random operations agree with the model";

@@ -1,6 +1,8 @@
 //! One atomic write of events of one entity, and its receipt.
 
-use crate::{AppendId, Error, NewEvent, PersistenceId, Result, SeqNr, SeqRange, WriterId};
+use crate::{
+    AppendId, Error, NewEvent, OffsetSave, PersistenceId, Result, SeqNr, SeqRange, WriterId,
+};
 
 /// Where an append may be placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -24,6 +26,8 @@ pub struct Append {
     writer: WriterId,
     events: Vec<NewEvent>,
     mode: AppendMode,
+    /// Boxed, since few appends carry one.
+    offset_save: Option<Box<OffsetSave>>,
 }
 
 impl Append {
@@ -46,13 +50,21 @@ impl Append {
             let message = format!("an append to {id} after {after} passes the greatest number");
             return Err(Error::invalid(message));
         }
-        Ok(Self { append_id, id, after, writer, events, mode: AppendMode::Next })
+        Ok(Self { append_id, id, after, writer, events, mode: AppendMode::Next, offset_save: None })
     }
 
     /// The same append, placed by `mode`.
     #[must_use]
     pub fn with_mode(mut self, mode: AppendMode) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// The same append, which also saves a projection's offset: both are stored or neither (P2). Where
+    /// a store keeps no offsets it is `Unsupported`.
+    #[must_use]
+    pub fn with_offset_save(mut self, offset_save: OffsetSave) -> Self {
+        self.offset_save = Some(Box::new(offset_save));
         self
     }
 
@@ -84,6 +96,11 @@ impl Append {
     /// Where it may be placed.
     pub fn mode(&self) -> AppendMode {
         self.mode
+    }
+
+    /// The offset that is saved with it.
+    pub fn offset_save(&self) -> Option<&OffsetSave> {
+        self.offset_save.as_deref()
     }
 
     /// The numbers its events get.

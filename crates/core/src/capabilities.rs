@@ -60,6 +60,9 @@ impl Capabilities {
     fn check_append_parts(&self, append: &Append) -> Result<()> {
         self.check_id(append.id())?;
         self.check_text("the writer id", append.writer().as_str())?;
+        if let Some(save) = append.offset_save() {
+            self.check_offset_name(&save.name)?;
+        }
         let events = append.events();
         if events.len() > self.events_per_append_max {
             let (count, max) = (events.len(), self.events_per_append_max);
@@ -81,6 +84,21 @@ impl Capabilities {
         }
         let bytes = events.iter().map(NewEvent::size_bytes).fold(0, usize::saturating_add);
         within("its events together", bytes, self.append_bytes_max)
+    }
+
+    /// Checks that offsets are kept, under this name.
+    ///
+    /// # Errors
+    /// `Unsupported` where no offsets are kept; `Invalid` for a name that is empty or too long.
+    pub fn check_offset_name(&self, name: &str) -> Result<()> {
+        if !self.offsets {
+            let message = format!("a {} store keeps no projection offsets", self.name);
+            return Err(Error::unsupported(message));
+        }
+        if name.is_empty() {
+            return Err(Error::invalid("the name of a projection is empty"));
+        }
+        self.check_text("the name of a projection", name)
     }
 
     /// Checks `snapshot` against the limits. Every store does it before it writes anything.

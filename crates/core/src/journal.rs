@@ -70,7 +70,9 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// `Unavailable`, `Corrupt`, `Closed`.
     async fn begin(&self, id: &PersistenceId, writer: &WriterId) -> Result<Bounds>;
 
-    /// Stores the events of `append`, all or none (J1-J7).
+    /// Stores the events of `append`, all or none (J1-J7); an offset that it carries with them (P2).
+    /// Where that offset was moved by another, the answer is `Conflict` as well, and its `highest` is the
+    /// append's `after`.
     ///
     /// # Errors
     /// Any kind; only `OutcomeUnknown` (and `Internal`) may have stored something.

@@ -43,7 +43,7 @@ pub use event::{NewEvent, StoredEvent};
 pub use journal::{Batch, Bounds, BoxStream, Journal};
 pub use journal_ext::JournalExt;
 pub use number::{SeqNr, SeqRange, Timestamp};
-pub use offset_store::{OffsetRevision, OffsetStore, StoredOffset};
+pub use offset_store::{OffsetRevision, OffsetSave, OffsetStore, StoredOffset};
 pub use payload::{Payload, SerializerId};
 pub use persistence_id::{PersistenceId, Slice, SliceRange};
 pub use read_journal::{Envelope, IdEntry, IdPage, Offset, Page, ReadJournal, Scope, Wakeup};

@@ -42,8 +42,21 @@ pub struct StoredOffset {
     pub revision: OffsetRevision,
 }
 
-/// Keeps projection offsets. Clauses: **P2** a saved offset is as durable as an event; **P3** an
-/// offset moves only from the revision that its saver read, so two instances cannot undo each other.
+/// An offset that is saved in one commit with an append; see
+/// [`Append::with_offset_save`](crate::Append::with_offset_save).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetSave {
+    /// The projection's name.
+    pub name: String,
+    /// The revision that it must stand at.
+    pub expected: OffsetRevision,
+    /// Where it resumes.
+    pub offset: Offset,
+}
+
+/// Keeps projection offsets. Clauses: **P2** a saved offset is as durable as an event, and one that
+/// an append of the same store carries is stored with its events or not at all; **P3** an offset moves
+/// only from the revision that its saver read, so two instances cannot undo each other.
 #[async_trait]
 pub trait OffsetStore: Debug + Send + Sync + 'static {
     /// The offset of projection `name`, if it was ever saved.

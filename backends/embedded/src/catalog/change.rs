@@ -23,6 +23,8 @@ pub(crate) enum Change {
         ingest: bool,
         /// The tags of all its events, each once.
         tags: Vec<Tag>,
+        /// The offset that is saved with them, whose revision must follow the one that stands.
+        offset: Option<StoredOffset>,
     },
     /// Events are deleted.
     Delete { id: PersistenceId, to: SeqNr },
@@ -51,6 +53,7 @@ impl Change {
                     deleted_to: head.deleted_to,
                     ingest: head.ingest,
                     tags,
+                    offset: head.offset,
                 }
             }
             FrameKind::Delete => {
@@ -81,6 +84,15 @@ impl Change {
             | Self::SnapshotSave { id, .. }
             | Self::SnapshotDelete { id, .. } => Some(id),
             Self::OffsetSave(_) => None,
+        }
+    }
+
+    /// The offset that it saves.
+    pub(crate) fn offset(&self) -> Option<&StoredOffset> {
+        match self {
+            Self::Events { offset, .. } => offset.as_ref(),
+            Self::OffsetSave(offset) => Some(offset),
+            Self::Delete { .. } | Self::SnapshotSave { .. } | Self::SnapshotDelete { .. } => None,
         }
     }
 

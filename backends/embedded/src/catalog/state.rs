@@ -67,7 +67,10 @@ impl State {
         offsets: &mut Vec<String>,
     ) -> Planned {
         let id = match change {
-            Change::OffsetSave(offset) => return self.plan_offset(offset, offsets),
+            Change::OffsetSave(offset) => {
+                let refused = Self::plan_offset(&self.offsets, offset, offsets);
+                return refused.unwrap_or(Planned::Write { entry: 0 });
+            }
             Change::Events { id, .. }
             | Change::Delete { id, .. }
             | Change::SnapshotSave { id, .. }
@@ -77,15 +80,27 @@ impl State {
         let entry = self.active.entries.get_mut(number).filter(|entry| entry.id == *id);
         let Some(entry) = entry else { return Planned::Reload };
         match change {
-            Change::Events { first, count, deleted_to, ingest, .. } => {
+            Change::Events { first, count, deleted_to, ingest, offset, .. } => {
                 let planned = &mut entry.planned;
+                let begins = *ingest && *planned == Bounds::default();
                 if first.previous() == planned.highest {
                     if *deleted_to != planned.deleted_to || *ingest {
                         return Planned::Reload;
                     }
-                } else if !(*ingest && *planned == Bounds::default()) {
+                } else if !begins {
                     return Planned::Conflict { highest: planned.highest };
-                } else {
+                }
+                // Asked last: a repeated append must learn that its events are there already.
+                if let Some(offset) = offset {
+                    match Self::plan_offset(&self.offsets, offset, offsets) {
+                        None => {}
+                        Some(Planned::Conflict { .. }) => {
+                            return Planned::Conflict { highest: first.previous() };
+                        }
+                        Some(other) => return other,
+                    }
+                }
+                if begins {
                     planned.deleted_to = first.previous();
                 }
                 planned.highest = first.plus(u64::from(*count) - 1);
@@ -106,26 +121,32 @@ impl State {
         Planned::Write { entry: number }
     }
 
-    fn plan_offset(&self, offset: &StoredOffset, batch: &mut Vec<String>) -> Planned {
+    /// Why `offset` is not saved with this batch, if so; otherwise counts on it being saved.
+    fn plan_offset(
+        durable: &BTreeMap<String, StoredOffset>,
+        offset: &StoredOffset,
+        batch: &mut Vec<String>,
+    ) -> Option<Planned> {
         if batch.contains(&offset.name) {
-            return Planned::Later;
+            return Some(Planned::Later);
         }
-        let found = self.offsets.get(&offset.name);
+        let found = durable.get(&offset.name);
         let revision = found.map_or(OffsetRevision::NONE, |offset| offset.revision);
         if revision != Change::expected_revision(offset) {
-            return Planned::Conflict { highest: SeqNr::new(revision.get()).unwrap_or(SeqNr::MAX) };
+            let highest = SeqNr::new(revision.get()).unwrap_or(SeqNr::MAX);
+            return Some(Planned::Conflict { highest });
         }
         batch.push(offset.name.clone());
-        Planned::Write { entry: 0 }
+        None
     }
 
     /// Records that a frame of the active segment became durable.
     pub(crate) fn apply(&mut self, change: &Change, entry: usize, byte: u32) {
-        match change {
-            Change::OffsetSave(offset) => {
-                self.offsets.insert(offset.name.clone(), offset.clone());
-            }
-            _ => self.active.apply(change, entry, byte),
+        if let Some(offset) = change.offset() {
+            self.offsets.insert(offset.name.clone(), offset.clone());
+        }
+        if change.id().is_some() {
+            self.active.apply(change, entry, byte);
         }
     }
 

@@ -5,9 +5,11 @@
 //! id                                          text
 //! number of the first event                   varint
 //! deleted to, when it was written             varint
-//! 1 if the append began the id above 1, or 0  byte
+//! flags: 1 if it began the id above 1,
+//!        2 if it saves an offset              byte
 //! writer: 0 and 16 bytes of a UUID, or 1 and a text
 //! number of events                            varint
+//! if it saves an offset: name text, revision varint, offset bytes
 //! each: timestamp signed, serializer signed, manifest text, event manifest text,
 //!       number of tags varint, each a text, 0 or (1 and a metadata payload), payload bytes
 //! a metadata payload: serializer signed, manifest text, bytes
@@ -16,13 +18,19 @@
 use std::sync::Arc;
 
 use annals_core::{
-    Append, AppendId, AppendMode, NewEvent, Payload, PersistenceId, SeqNr, SerializerId,
-    StoredEvent, Tag, Tags, Timestamp, WriterId,
+    Append, AppendId, AppendMode, NewEvent, Offset, OffsetRevision, Payload, PersistenceId, SeqNr,
+    SerializerId, StoredEvent, StoredOffset, Tag, Tags, Timestamp, WriterId,
 };
 use bytes::Bytes;
 
 use super::FRAME_HEADER_BYTES;
 use super::encoding::{Malformed, Reader, Writer};
+
+/// The flag of an append that began its id above 1.
+const INGEST: u8 = 1;
+
+/// The flag of an append that saves an offset.
+const SAVES_OFFSET: u8 = 2;
 
 /// What stands before the events in a frame of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +43,8 @@ pub(crate) struct EventsHead {
     pub(crate) ingest: bool,
     pub(crate) writer: WriterId,
     pub(crate) count: u32,
+    /// The offset that is saved with the events.
+    pub(crate) offset: Option<StoredOffset>,
 }
 
 /// A frame of the append's events, with room for the header.
@@ -48,9 +58,16 @@ pub(crate) fn encode_events(append: &Append, deleted_to: SeqNr, begins: bool) ->
     out.varint(append.after().next().get());
     out.varint(deleted_to.get());
     let ingest = begins && append.mode() == AppendMode::Ingest && !append.after().is_zero();
-    out.byte(u8::from(ingest));
+    let mut flags = if ingest { INGEST } else { 0 };
+    if append.offset_save().is_some() {
+        flags |= SAVES_OFFSET;
+    }
+    out.byte(flags);
     encode_writer(&mut out, append.writer());
     out.length(append.events().len());
+    if let Some(save) = append.offset_save() {
+        encode_offset(&mut out, &save.name, save.expected.next(), &save.offset);
+    }
     for event in append.events() {
         encode_event(&mut out, event);
     }
@@ -109,7 +126,11 @@ fn head(reader: &mut Reader<'_>) -> Result<EventsHead, Malformed> {
     let id = PersistenceId::new(reader.text()?).map_err(|_| Malformed("an id is empty"))?;
     let first = seq_nr(reader)?;
     let deleted_to = seq_nr(reader)?;
-    let ingest = flag(reader)?;
+    let flags = reader.byte()?;
+    if flags & !(INGEST | SAVES_OFFSET) != 0 {
+        return Err(Malformed("a frame of events has an unknown flag"));
+    }
+    let ingest = flags & INGEST != 0;
     let writer = match reader.byte()? {
         0 => WriterId::new(uuid::Uuid::from_bytes(reader.array()?).to_string()),
         1 => WriterId::new(reader.text()?),
@@ -119,7 +140,8 @@ fn head(reader: &mut Reader<'_>) -> Result<EventsHead, Malformed> {
     if count == 0 || first.is_zero() || first.plus(u64::from(count)) == SeqNr::MAX {
         return Err(Malformed("the numbers of events are out of range"));
     }
-    Ok(EventsHead { append_id, id, first, deleted_to, ingest, writer, count })
+    let offset = if flags & SAVES_OFFSET == 0 { None } else { Some(decode_offset(reader)?) };
+    Ok(EventsHead { append_id, id, first, deleted_to, ingest, writer, count, offset })
 }
 
 /// The head and the events of a frame; payloads share the memory of `body`.
@@ -179,6 +201,27 @@ pub(super) fn decode_payload(reader: &mut Reader<'_>) -> Result<Payload, Malform
     Ok(Payload::new(serializer, manifest, reader.bytes()?))
 }
 
+/// Name, revision and offset.
+pub(super) fn encode_offset(
+    out: &mut Writer,
+    name: &str,
+    revision: OffsetRevision,
+    offset: &Offset,
+) {
+    out.text(name);
+    out.varint(revision.get());
+    out.bytes(offset.as_bytes());
+}
+
+/// Name, revision and offset.
+pub(super) fn decode_offset(reader: &mut Reader<'_>) -> Result<StoredOffset, Malformed> {
+    Ok(StoredOffset {
+        name: reader.text()?.to_owned(),
+        revision: OffsetRevision::new(reader.varint()?),
+        offset: Offset::from_bytes(Bytes::copy_from_slice(reader.slice()?)),
+    })
+}
+
 /// A sequence number.
 pub(super) fn seq_nr(reader: &mut Reader<'_>) -> Result<SeqNr, Malformed> {
     SeqNr::new(reader.varint()?).ok_or(Malformed("a sequence number is out of range"))
@@ -189,5 +232,52 @@ fn flag(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
         0 => Ok(false),
         1 => Ok(true),
         _ => Err(Malformed("a flag is neither 0 nor 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use annals_core::{OffsetSave, Timestamp};
+
+    use super::*;
+
+    fn append() -> Append {
+        let payload = Payload::new(SerializerId::STRING, "", "x".as_bytes());
+        let event = NewEvent::new(payload, Timestamp::from_millis(1));
+        let id = PersistenceId::new("a|1").unwrap();
+        Append::new(AppendId::new(7), id, SeqNr::ZERO, WriterId::new("w"), vec![event]).unwrap()
+    }
+
+    fn body(append: &Append) -> Bytes {
+        Bytes::from(encode_events(append, SeqNr::ZERO, false)).slice(FRAME_HEADER_BYTES..)
+    }
+
+    #[test]
+    fn frames_of_events_have_the_golden_bytes() {
+        let mut golden = [&[7][..], &[0; 15], b"\x03a|1", &[1, 0, 0], b"\x01\x01w", &[1]].concat();
+        let event = [&[2, 40, 0, 0, 0, 0][..], b"\x01x"].concat();
+        let without = [golden.clone(), event.clone()].concat();
+        assert_eq!(body(&append()), without);
+
+        let offset = Offset::from_bytes(vec![8, 9]);
+        let save = OffsetSave { name: "p".into(), expected: OffsetRevision::new(4), offset };
+        golden[22] = SAVES_OFFSET;
+        golden.extend(b"\x01p\x05\x02\x08\x09");
+        golden.extend(event);
+        let saving = body(&append().with_offset_save(save));
+        assert_eq!(saving, golden);
+
+        let (head, events) = decode_events(&saving).unwrap();
+        let offset = Offset::from_bytes(vec![8, 9]);
+        let revision = OffsetRevision::new(5);
+        assert_eq!(head.offset, Some(StoredOffset { name: "p".into(), offset, revision }));
+        assert_eq!(events, decode_events(&body(&append())).unwrap().1);
+    }
+
+    #[test]
+    fn an_unknown_flag_is_malformed() {
+        let mut bytes = body(&append()).to_vec();
+        bytes[22] = 4;
+        assert!(decode_events(&Bytes::from(bytes)).is_err());
     }
 }

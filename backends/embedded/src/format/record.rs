@@ -7,15 +7,15 @@
 //! offset           name text, revision varint, offset bytes
 //! ```
 
-use annals_core::{
-    Offset, OffsetRevision, PersistenceId, SeqNr, Snapshot, SnapshotCriteria, StoredOffset,
-    Timestamp,
-};
+use annals_core::{PersistenceId, SeqNr, Snapshot, SnapshotCriteria, StoredOffset, Timestamp};
 use bytes::Bytes;
 
 use super::FRAME_HEADER_BYTES;
 use super::encoding::{Malformed, Reader, Writer};
-use super::events::{decode_metadata, decode_payload, encode_metadata, encode_payload, seq_nr};
+use super::events::{
+    decode_metadata, decode_offset, decode_payload, encode_metadata, encode_offset, encode_payload,
+    seq_nr,
+};
 
 fn frame(capacity: usize) -> Writer {
     let mut out = Writer::with_capacity(FRAME_HEADER_BYTES + capacity);
@@ -127,20 +127,14 @@ impl OffsetSave {
     /// The frame, with room for its header.
     pub(crate) fn encode(offset: &StoredOffset) -> Vec<u8> {
         let mut out = frame(offset.name.len() + 64);
-        out.text(&offset.name);
-        out.varint(offset.revision.get());
-        out.bytes(offset.offset.as_bytes());
+        encode_offset(&mut out, &offset.name, offset.revision, &offset.offset);
         out.into_bytes()
     }
 
     /// From a frame's body.
     pub(crate) fn decode(body: &Bytes) -> Result<StoredOffset, Malformed> {
         let reader = &mut Reader::new(body);
-        let offset = StoredOffset {
-            name: reader.text()?.to_owned(),
-            revision: OffsetRevision::new(reader.varint()?),
-            offset: Offset::from_bytes(Bytes::copy_from_slice(reader.slice()?)),
-        };
+        let offset = decode_offset(reader)?;
         at_end(reader, offset)
     }
 }

@@ -126,6 +126,11 @@ MalformedOffsetAccepted "Q8" "a malformed offset means the beginning";
 ForeignOffsetSaved "Q8" "another store's offset is saved";
 RevisionStays "P2" "saving an offset leaves its revision";
 OffsetsUnsorted "P2" "offsets are listed as they were saved";
+AppendForgetsOffset "P2" "the offset of an append is not saved";
+RefusedAppendSavesOffset "P2" "a refused append saves its offset all the same";
+EventsWithoutOffset "P2" "an append whose offset is refused stores its events";
+RepeatSavesOffset "P2" "a repeated append saves its offset again";
+AppendIgnoresRevision "P3" "an append saves its offset whatever its revision";
 StaleSaveAccepted "P3" "an offset is saved whatever its revision";
 OffsetCheckThenWrite "P3" "the revision is checked some time before the save";
 }

@@ -231,9 +231,17 @@ impl Journal for Plain {
                     let highest = data.bounds(append.id()).1;
                     data.store(&append, highest + 1, 1);
                 }
+                if self.is(Flaw::RepeatSavesOffset) {
+                    self.save_with(&mut data, &append);
+                }
                 return Ok(append.receipt());
             }
-            self.place(&mut data, &append)?;
+            self.check_save_with(&data, &append)?;
+            let placed = self.place(&mut data, &append);
+            if placed.is_ok() || self.is(Flaw::RefusedAppendSavesOffset) {
+                self.save_with(&mut data, &append);
+            }
+            placed?;
             // One lock from the check to the write; only flawed stores let go in between.
             if !late {
                 self.store(&mut data, &append);

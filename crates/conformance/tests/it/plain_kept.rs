@@ -1,7 +1,7 @@
 //! The snapshots and projection offsets of a plain store.
 
 use annals_core::{
-    Capabilities, Error, Offset, OffsetRevision, OffsetStore, PersistenceId, Result, SeqNr,
+    Append, Capabilities, Error, Offset, OffsetRevision, OffsetStore, PersistenceId, Result, SeqNr,
     Snapshot, SnapshotCriteria, SnapshotInfo, SnapshotStore, StoredOffset, Timestamp,
 };
 use async_trait::async_trait;
@@ -27,6 +27,33 @@ impl Plain {
             return Err(Error::conflict(nr(found.get()), "the offset was saved since"));
         }
         Ok(())
+    }
+
+    /// Checks the offset that `append` carries; the entity's own conflict comes first.
+    pub(crate) fn check_save_with(&self, data: &Data, append: &Append) -> Result<()> {
+        let Some(save) = append.offset_save() else { return Ok(()) };
+        let ignored = self.is(Flaw::AppendIgnoresRevision) || self.is(Flaw::EventsWithoutOffset);
+        match self.check_save(data, &save.name, save.expected, &save.offset) {
+            Err(error) if error.is_conflict() && ignored => Ok(()),
+            Err(error) if error.is_conflict() => {
+                let highest = data.bounds(append.id()).1;
+                Err(Error::conflict(nr(highest), error.message()))
+            }
+            checked => checked,
+        }
+    }
+
+    /// Saves the offset that `append` carries.
+    pub(crate) fn save_with(&self, data: &mut Data, append: &Append) {
+        let Some(save) = append.offset_save() else { return };
+        let stale = self.check_save(data, &save.name, save.expected, &save.offset).is_err();
+        if self.is(Flaw::AppendForgetsOffset) || self.is(Flaw::EventsWithoutOffset) && stale {
+            return;
+        }
+        let found = data.offsets.iter().find(|stored| stored.0 == save.name);
+        let revision = found.map_or(OffsetRevision::NONE, |stored| stored.1).next();
+        data.offsets.retain(|stored| stored.0 != save.name);
+        data.offsets.push((save.name.clone(), revision, save.offset.clone()));
     }
 
     /// The snapshots that meet `criteria`, newest first, and whether they can be read.
