@@ -1,8 +1,13 @@
 //! What an application writes: an entity's state, how it decides and how it changes.
 
+use std::any::Any;
+use std::fmt;
+use std::sync::Weak;
+
 use annals_core::{PersistenceId, SeqNr, Tags, Timestamp};
 
-use crate::Effect;
+use crate::myself::{Mail, Nowhere};
+use crate::{Effect, Myself, Signal};
 
 /// An event-sourced entity. The value is its state; commands are handled by plain synchronous
 /// functions, so they are easy to test.
@@ -50,20 +55,50 @@ pub trait EventSourced: Default + Send + 'static {
         let _ = (event, seq_nr);
         false
     }
+
+    /// Is told what happens to the entity; [`Context::seq_nr`] is the last event that is stored for
+    /// sure (0 while it is not recovered). It may send the entity commands ([`Context::myself`]), and
+    /// must not block. A panic is logged and changes nothing, but for a recovery.
+    fn on_signal(signal: Signal<'_, Self>, cx: &Context<'_>) {
+        let _ = (signal, cx);
+    }
 }
 
 /// What a command handler knows besides the state.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Context<'a> {
     id: &'a PersistenceId,
     seq_nr: SeqNr,
     now: Timestamp,
+    /// A `Weak<dyn Mail<B>>`: the context is of no type, so that handlers need not name it.
+    mail: Option<&'a (dyn Any + Send + Sync)>,
 }
 
 impl<'a> Context<'a> {
     /// The context of entity `id` after event `seq_nr`, at `now`: for tests of a handler.
     pub fn new(id: &'a PersistenceId, seq_nr: SeqNr, now: Timestamp) -> Self {
-        Self { id, seq_nr, now }
+        Self { id, seq_nr, now, mail: None }
+    }
+
+    pub(crate) fn with_mail<B: EventSourced>(mut self, mail: &'a Weak<dyn Mail<B>>) -> Self {
+        self.mail = Some(mail);
+        self
+    }
+
+    /// A handle by which the entity, of type `B`, can be told something later. What it is told through
+    /// a context that was made by hand gets `Closed`.
+    ///
+    /// # Panics
+    /// If `B` is not the entity's type.
+    pub fn myself<B: EventSourced>(&self) -> Myself<B> {
+        let mail: Weak<dyn Mail<B>> = match self.mail {
+            None => Weak::<Nowhere>::new(),
+            Some(mail) => mail
+                .downcast_ref::<Weak<dyn Mail<B>>>()
+                .expect("an entity asks for the handle to itself by its own type")
+                .clone(),
+        };
+        Myself::new(mail, self.id.clone())
     }
 
     /// The entity's persistence id.
@@ -84,5 +119,15 @@ impl<'a> Context<'a> {
     /// When the command is handled; the timestamp of the events that it leads to.
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("id", &self.id)
+            .field("seq_nr", &self.seq_nr)
+            .field("now", &self.now)
+            .finish_non_exhaustive()
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::Payload;
@@ -127,6 +128,28 @@ impl<B: EventSourced> Effect<B> {
         self
     }
 
+    /// Starts the timer `key` once the events are stored: `command` comes when it says. A timer that
+    /// runs under this key is replaced; its command does not come any more, even if it waits already.
+    ///
+    /// A timer lives as long as the entity is in memory, over failed appends and panics, too: an entity
+    /// whose timer runs does not leave when it is idle. It ends when the entity stops, or the process.
+    pub fn then_timer(self, key: impl Into<Arc<str>>, timer: Timer, command: B::Command) -> Self {
+        self.with_timer_step(TimerStep { key: key.into(), start: Some((timer, command)) })
+    }
+
+    /// Cancels the timer `key`, if it runs, once the events are stored: its command does not come any
+    /// more, even if it waits already.
+    pub fn then_cancel_timer(self, key: impl Into<Arc<str>>) -> Self {
+        self.with_timer_step(TimerStep { key: key.into(), start: None })
+    }
+
+    fn with_timer_step(mut self, step: TimerStep<B>) -> Self {
+        // Nothing is handled between the decision and the step, least of all the timer's command.
+        self.flags.runs = true;
+        self.steps.push(Step::Timer(step));
+        self
+    }
+
     /// Stops the entity after all steps. Commands that wait are handled by a new incarnation.
     pub fn then_stop(mut self) -> Self {
         self.flags.stop = true;
@@ -157,7 +180,7 @@ impl<B: EventSourced> Effect<B> {
     /// delayed commands: for tests of a command handler.
     pub fn run_steps(self, state: &B) {
         for step in self.steps {
-            drop(step.run(state));
+            step.run(state, &mut drop);
         }
     }
 }
@@ -177,6 +200,35 @@ pub(crate) enum Step<B: EventSourced> {
     Answer(Box<dyn Answering<B>>),
     Run(Box<dyn FnOnce(&B) + Send>),
     Work(Work<B>),
+    Timer(TimerStep<B>),
+}
+
+/// What a step leaves to the runtime.
+pub(crate) enum Left<B: EventSourced> {
+    Work(Work<B>),
+    Timer(TimerStep<B>),
+}
+
+/// When the command of a timer comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timer {
+    /// Once, after this time.
+    Once(Duration),
+    /// Again and again, each time after this time. While its last command waits, no further one comes.
+    Every(Duration),
+}
+
+impl Timer {
+    pub(crate) fn after(self) -> Duration {
+        let (Self::Once(after) | Self::Every(after)) = self;
+        after
+    }
+}
+
+/// A timer to start, or to cancel.
+pub(crate) struct TimerStep<B: EventSourced> {
+    pub(crate) key: Arc<str>,
+    pub(crate) start: Option<(Timer, B::Command)>,
 }
 
 /// What comes back to the entity as a command.
@@ -193,19 +245,16 @@ impl<B: EventSourced> Step<B> {
         }
     }
 
-    /// Does the step; work is left to the caller.
-    pub(crate) fn run(self, state: &B) -> Option<Work<B>> {
+    /// Does the step; what only the runtime can do goes to `left`.
+    pub(crate) fn run(self, state: &B, left: &mut impl FnMut(Left<B>)) {
         match self {
             Self::Answer(mut answer) => {
                 answer.evaluate(state);
                 answer.send();
-                None
             }
-            Self::Run(run) => {
-                run(state);
-                None
-            }
-            Self::Work(work) => Some(work),
+            Self::Run(run) => run(state),
+            Self::Work(work) => left(Left::Work(work)),
+            Self::Timer(step) => left(Left::Timer(step)),
         }
     }
 }

@@ -61,8 +61,11 @@
 
 mod behaviour;
 mod effect;
+mod format;
+mod myself;
 mod reply;
 mod settings;
+mod signal;
 
 mod machine;
 mod operations;
@@ -73,7 +76,13 @@ mod shard;
 pub mod testkit;
 
 pub use behaviour::{Context, EventSourced};
-pub use effect::Effect;
+pub use effect::{Effect, Timer};
+pub use format::{
+    EventAdapter, EventFormat, SnapshotAdapter, Upcasting, Written, adapted, adapted_snapshots,
+    plain,
+};
+pub use myself::Myself;
 pub use region::{Components, Entities, EntitiesBuilder, EntityRef};
 pub use reply::{Answer, Reply, reply_channel};
 pub use settings::{Keep, Recover, Settings, keep};
+pub use signal::Signal;

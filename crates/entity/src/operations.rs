@@ -13,7 +13,9 @@ use annals_core::{
 use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 
-use crate::machine::{Attempts, Config, Next, Recovered, Recovery, Save, Superfluous, panics};
+use crate::machine::{
+    Attempts, Config, Next, Recovered, Recovery, Retention, Save, Saved, Superfluous, panics,
+};
 use crate::{EventSourced, Recover};
 
 /// What the workers of a region share.
@@ -86,7 +88,7 @@ impl<B: EventSourced> Shared<B> {
         while let Some(batch) =
             self.step(id, async { Ok(poll_fn(|cx| batches.as_mut().poll_next(cx)).await) }).await?
         {
-            recovery.apply(&batch?, self.config.codec.as_ref())?;
+            recovery.apply(&batch?, self.config.format.as_ref())?;
             // A long history shares the worker with other entities.
             tokio::task::yield_now().await;
         }
@@ -130,29 +132,55 @@ impl<B: EventSourced> Shared<B> {
     }
 
     /// Saves a snapshot; then, and only then, deletes what it made superfluous. It is an economy: a
-    /// failure is logged, and the next snapshot tries again.
-    pub(crate) async fn save(&self, save: Save) {
-        let Save { snapshot, superfluous } = save;
+    /// failure is told and logged, and the next snapshot tries again.
+    pub(crate) async fn save(&self, save: Save) -> Saved {
+        let Save { snapshot, retention } = save;
         let (id, seq_nr) = (snapshot.persistence_id.clone(), snapshot.seq_nr);
-        if let Err(error) = self.step(&id, self.snapshots.save(snapshot)).await {
+        let saved = self.step(&id, self.snapshots.save(snapshot)).await;
+        if let Err(error) = &saved {
             tracing::warn!(%id, %seq_nr, %error, "a snapshot was not saved; older ones are kept");
-            return;
+            return Saved::only(seq_nr, saved);
         }
-        if let Err(error) = self.delete(&id, superfluous).await {
-            tracing::warn!(%id, %seq_nr, %error, "what a snapshot made superfluous is still there");
+        let mut saved = Saved::only(seq_nr, saved);
+        if let Some(retention) = retention {
+            match self.superfluous(&id, retention).await {
+                Ok(superfluous) => self.delete(&id, superfluous, &mut saved).await,
+                Err(error) => {
+                    tracing::warn!(%id, %error, "the snapshots of an entity cannot be listed: none is deleted");
+                }
+            }
         }
+        saved
     }
 
-    async fn delete(&self, id: &PersistenceId, superfluous: Superfluous) -> Result<()> {
+    async fn superfluous(&self, id: &PersistenceId, retention: Retention) -> Result<Superfluous> {
+        let listed = self.snapshots.list(id, &SnapshotCriteria::ALL, retention.looked_at());
+        let newest: Vec<_> = self.step(id, listed).await?.iter().map(|info| info.seq_nr).collect();
+        Ok(retention.superfluous(&newest))
+    }
+
+    /// Events first: a snapshot is deleted only when nothing that is left needs it.
+    async fn delete(&self, id: &PersistenceId, superfluous: Superfluous, saved: &mut Saved) {
         let Superfluous { events_to, snapshots_to } = superfluous;
         if !events_to.is_zero() {
-            self.step(id, self.journal.delete_to(id, events_to)).await?;
+            let deleted = self.step(id, self.journal.delete_to(id, events_to)).await;
+            if let Err(error) = &deleted {
+                tracing::warn!(%id, %events_to, %error, "superfluous events are still there");
+            }
+            let failed = deleted.is_err();
+            saved.events = Some((events_to, deleted));
+            if failed {
+                return;
+            }
         }
         if !snapshots_to.is_zero() {
             let criteria = SnapshotCriteria::up_to(snapshots_to);
-            self.step(id, self.snapshots.delete(id, &criteria)).await?;
+            let deleted = self.step(id, self.snapshots.delete(id, &criteria)).await;
+            if let Err(error) = &deleted {
+                tracing::warn!(%id, %snapshots_to, %error, "superfluous snapshots are still there");
+            }
+            saved.snapshots = Some((snapshots_to, deleted));
         }
-        Ok(())
     }
 
     /// Tells the store that `writer` is done. What it granted ends by itself at the latest when the

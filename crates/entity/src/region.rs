@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Slice, Store};
@@ -15,11 +15,12 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::machine::{Cadence, Config, Envelope, Ticket};
+use crate::myself::Mail;
 use crate::operations::Shared;
 use crate::reply::{Caller, reply_channel};
 use crate::settings::{Keep, Settings};
 use crate::shard::{Message, Shard};
-use crate::{EventSourced, Reply};
+use crate::{EventAdapter, EventFormat, EventSourced, Reply, adapted, plain};
 
 /// What a region takes from outside.
 #[derive(Debug, Clone)]
@@ -37,7 +38,7 @@ pub struct Components {
 pub struct EntitiesBuilder<B: EventSourced> {
     store: Store,
     components: Components,
-    codec: Arc<dyn Codec<B::Event>>,
+    format: Arc<dyn EventFormat<B::Event>>,
     snapshot_codec: Option<Arc<dyn Codec<B>>>,
     cadence: Option<Cadence>,
     settings: Settings,
@@ -50,7 +51,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
         Self {
             store,
             components,
-            codec,
+            format: plain(codec),
             snapshot_codec: None,
             cadence: None,
             settings: Settings::default(),
@@ -62,6 +63,24 @@ impl<B: EventSourced> EntitiesBuilder<B> {
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
+    }
+
+    /// Writes and reads events in `format`, instead of with the codec alone.
+    pub fn event_format(mut self, format: Arc<dyn EventFormat<B::Event>>) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Stores events in another form: what `adapter` makes of them, written and read with `codec`.
+    pub fn event_adapter<A: EventAdapter<B::Event>>(
+        self,
+        adapter: A,
+        codec: Arc<dyn Codec<A::Stored>>,
+    ) -> Self
+    where
+        A::Stored: 'static,
+    {
+        self.event_format(adapted(adapter, codec))
     }
 
     /// Writes and reads snapshots with `codec`: recovery begins with the newest one, and they are
@@ -94,7 +113,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             "snapshot_every needs a snapshot_codec to write the states with"
         );
         let runtime = self.runtime.unwrap_or_else(Handle::current);
-        let Self { store, components, codec, snapshot_codec, cadence, mut settings, .. } =
+        let Self { store, components, format, snapshot_codec, cadence, mut settings, .. } =
             Self { runtime: None, ..self };
         settings.batch_commands_max = settings.batch_commands_max.max(1);
         settings.mailbox_max = settings.mailbox_max.max(1);
@@ -102,14 +121,15 @@ impl<B: EventSourced> EntitiesBuilder<B> {
         let limits = store.capabilities();
         let cores = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let shards = settings.shards.unwrap_or_else(cores).get();
-        let shared = Arc::new(Shared {
+        let shared = |mail: Weak<dyn Mail<B>>| Shared {
             active_max_per_shard: settings.active_max.map(|max| max.get().div_ceil(shards)),
             recoveries: Semaphore::new(settings.recoveries_max.max(1)),
             config: Config {
                 settings,
-                codec,
+                format,
                 snapshot_codec,
                 cadence,
+                mail,
                 ids: components.ids,
                 batch_events_max: limits.events_per_append_max,
                 batch_bytes_max: settings.batch_bytes_max.min(limits.append_bytes_max),
@@ -118,15 +138,8 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             snapshots: store.snapshots,
             clock: components.clock,
             sleep: components.sleep,
-        });
-        let mut workers = Vec::with_capacity(shards);
-        let mut doors = Vec::with_capacity(shards);
-        for _ in 0..shards {
-            let (inbox, received) = unbounded_channel();
-            workers.push(runtime.spawn(Shard::new(shared.clone(), received).run()));
-            doors.push(Door { inbox, accepted: Arc::new(AtomicUsize::new(0)) });
-        }
-        Entities(Arc::new(Region { shared, doors, workers: Mutex::new(workers) }))
+        };
+        Region::start(shards, &runtime, shared)
     }
 }
 
@@ -152,6 +165,61 @@ struct Region<B: EventSourced> {
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
+impl<B: EventSourced> Region<B> {
+    fn start(
+        shards: usize,
+        runtime: &Handle,
+        shared: impl FnOnce(Weak<dyn Mail<B>>) -> Shared<B>,
+    ) -> Entities<B> {
+        // The workers know the region so that entities can send themselves commands; weakly, since its
+        // last handle is what ends them.
+        Entities(Arc::new_cyclic(|region: &Weak<Self>| {
+            let mail = region.clone();
+            let shared = Arc::new(shared(mail));
+            let mut workers = Vec::with_capacity(shards);
+            let mut doors = Vec::with_capacity(shards);
+            for _ in 0..shards {
+                let (inbox, received) = unbounded_channel();
+                workers.push(runtime.spawn(Shard::new(shared.clone(), received).run()));
+                doors.push(Door { inbox, accepted: Arc::new(AtomicUsize::new(0)) });
+            }
+            Self { shared, doors, workers: Mutex::new(workers) }
+        }))
+    }
+
+    fn shard_of(&self, id: &PersistenceId) -> usize {
+        usize::from(id.slice().get()) * self.doors.len() / usize::from(Slice::COUNT)
+    }
+
+    /// Accepts a command for one of the entities of `shard`.
+    fn accept(
+        &self,
+        shard: usize,
+        id: &PersistenceId,
+        command: B::Command,
+        caller: Option<Caller>,
+    ) -> Result<()> {
+        let door = self.doors.get(shard).expect("a slice falls on one of the shards");
+        let max = self.shared.config.settings.shard_mailbox_max;
+        let Some(ticket) = Ticket::take(&door.accepted, max) else {
+            return Err(Error::unavailable(format!(
+                "mailbox full: {max} commands wait in the shard of {id}; nothing of this one was \
+                 written"
+            )));
+        };
+        let envelope = Envelope::new(command, caller, Some(ticket));
+        door.inbox.send(Message::Command(id.clone(), envelope)).map_err(|_| {
+            Error::closed(format!("{id}: the region has stopped; nothing was written"))
+        })
+    }
+}
+
+impl<B: EventSourced> Mail<B> for Region<B> {
+    fn send(&self, id: &PersistenceId, command: B::Command) -> Result<()> {
+        self.accept(self.shard_of(id), id, command, None)
+    }
+}
+
 /// The entities of one type. Cheap to clone. When the last handle is dropped the workers finish what
 /// was accepted and end; [`Entities::stop`] waits for that.
 pub struct Entities<B: EventSourced>(Arc<Region<B>>);
@@ -171,8 +239,7 @@ impl<B: EventSourced> Entities<B> {
     }
 
     fn reference(&self, id: Result<PersistenceId, Arc<str>>) -> EntityRef<B> {
-        let slice = id.as_ref().map_or(0, |id| usize::from(id.slice().get()));
-        let shard = slice * self.0.doors.len() / usize::from(Slice::COUNT);
+        let shard = id.as_ref().map_or(0, |id| self.0.shard_of(id));
         EntityRef { region: self.0.clone(), id, shard }
     }
 
@@ -294,18 +361,7 @@ impl<B: EventSourced> EntityRef<B> {
             Ok(id) => id,
             Err(message) => return Err(Error::invalid(message.as_ref())),
         };
-        let door = self.region.doors.get(self.shard).expect("a slice falls on one of the shards");
-        let max = self.region.shared.config.settings.shard_mailbox_max;
-        let Some(ticket) = Ticket::take(&door.accepted, max) else {
-            return Err(Error::unavailable(format!(
-                "mailbox full: {max} commands wait in the shard of {id}; nothing of this one was \
-                 written"
-            )));
-        };
-        let envelope = Envelope::new(command, caller, Some(ticket));
-        door.inbox.send(Message::Command(id.clone(), envelope)).map_err(|_| {
-            Error::closed(format!("{id}: the region has stopped; nothing was written"))
-        })
+        self.region.accept(self.shard, id, command, caller)
     }
 
     fn name(&self) -> &str {

@@ -150,8 +150,9 @@ pub fn keep(snapshots: u32) -> Keep {
 }
 
 impl Keep {
-    /// Deletes the events that only dropped snapshots needed, too. Queries across entities do not
-    /// see deleted events any more.
+    /// Deletes the events that only dropped snapshots needed, too: after a snapshot is saved, and up to
+    /// an older one, which is kept in addition. Queries across entities do not see deleted events any
+    /// more.
     #[must_use]
     pub fn and_delete_events(mut self) -> Self {
         self.delete_events = true;

@@ -13,16 +13,17 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use annals_core::{Error, PersistenceId};
-use futures_util::future::{Either, select};
+use futures_util::future::{AbortHandle, Aborted, Either, abortable, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::EventSourced;
 use crate::effect::Work;
-use crate::machine::{Cx, Envelope, Input, Machine, Output};
+use crate::machine::{Cx, Envelope, Input, Machine, Output, Saved, TimerId};
 use crate::operations::Shared;
 use crate::passivation::{Idlers, Look, Stay, TICKS};
 
@@ -56,6 +57,13 @@ struct Slot<B: EventSourced> {
     machine: Machine<B>,
     stay: Stay,
     active_at: u64,
+    timers: Vec<(TimerId, AbortHandle)>,
+}
+
+impl<B: EventSourced> Drop for Slot<B> {
+    fn drop(&mut self) {
+        self.timers.iter().for_each(|(_, sleep)| sleep.abort());
+    }
 }
 
 /// The entities of one shard, and what is in flight for them.
@@ -148,7 +156,7 @@ impl<B: EventSourced> Shard<B> {
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }
-        for (_, slot) in self.entities.drain() {
+        for (_, mut slot) in self.entities.drain() {
             slot.machine.abandon();
         }
     }
@@ -157,7 +165,12 @@ impl<B: EventSourced> Shard<B> {
         match done {
             // A command that an entity sent itself would wake it again.
             Done::Entity(_, Input::Command(_)) if self.draining => {}
-            Done::Entity(id, input) => self.on(id, input),
+            Done::Entity(id, input) => {
+                if let Input::Timer(timer) = input {
+                    self.forget_timer(&id, timer);
+                }
+                self.on(id, input);
+            }
             Done::Tick => {
                 self.ticking = false;
                 self.idlers.advance();
@@ -174,6 +187,7 @@ impl<B: EventSourced> Shard<B> {
     /// Gives one input to one entity, and does what it asks for.
     fn on(&mut self, id: PersistenceId, input: Input<B>) {
         let is_command = matches!(input, Input::Command(_));
+        let is_active = is_command || matches!(input, Input::Timer(_));
         let slot = match self.entities.get_mut(&id) {
             Some(slot) => slot,
             // The end of an operation of an entity that is gone.
@@ -183,7 +197,7 @@ impl<B: EventSourced> Shard<B> {
                 self.entities.entry(id.clone()).or_insert(slot)
             }
         };
-        if is_command {
+        if is_active {
             slot.active_at = self.idlers.tick();
         }
         let mut outputs = std::mem::take(&mut self.outputs);
@@ -206,7 +220,8 @@ impl<B: EventSourced> Shard<B> {
         }
         let (stay, active_at) = (self.idlers.enter(id.clone()), self.idlers.tick());
         self.keep_ticking();
-        Box::new(Slot { machine: Machine::new(id.clone()), stay, active_at })
+        let timers = Vec::new();
+        Box::new(Slot { machine: Machine::new(id.clone()), stay, active_at, timers })
     }
 
     fn passivate(&mut self) {
@@ -249,9 +264,11 @@ impl<B: EventSourced> Shard<B> {
                 Done::Entity(id, Input::Recovered(recovered))
             }),
             Output::Save(save) => Box::pin(async move {
-                // A panic is a failure like another, and a snapshot is only an economy.
-                let _ = AssertUnwindSafe(shared.save(*save)).catch_unwind().await;
-                Done::Entity(id, Input::Saved)
+                let seq_nr = save.snapshot.seq_nr;
+                let saved = AssertUnwindSafe(shared.save(*save)).catch_unwind().await;
+                let failed = |_| Saved::only(seq_nr, Err(store_panicked(&id)));
+                let saved = saved.unwrap_or_else(failed);
+                Done::Entity(id, Input::Saved(Box::new(saved)))
             }),
             Output::BackOff(delay) => Box::pin(async move {
                 shared.sleep.sleep(delay).await;
@@ -262,12 +279,39 @@ impl<B: EventSourced> Shard<B> {
                 Done::Entity(id, Input::Left)
             }),
             Output::Work(work) => work_of(shared, id, work),
+            Output::StartTimer(timer, after) => return self.start_timer(id, timer, after),
+            Output::CancelTimer(timer) => return self.forget_timer(&id, timer),
             Output::Remove => {
                 self.entities.remove(&id);
                 return;
             }
         };
         self.in_flight.push(operation);
+    }
+}
+
+impl<B: EventSourced> Shard<B> {
+    fn start_timer(&mut self, id: PersistenceId, timer: TimerId, after: Duration) {
+        let Some(slot) = self.entities.get_mut(&id) else { return };
+        let (sleep, handle) = abortable(self.shared.sleep.sleep(after));
+        slot.timers.push((timer, handle));
+        self.in_flight.push(Box::pin(async move {
+            match sleep.await {
+                Ok(()) => Done::Entity(id, Input::Timer(timer)),
+                Err(Aborted) => Done::Nothing,
+            }
+        }));
+    }
+
+    fn forget_timer(&mut self, id: &PersistenceId, timer: TimerId) {
+        let Some(slot) = self.entities.get_mut(id) else { return };
+        slot.timers.retain(|(started, sleep)| {
+            let stays = *started != timer;
+            if !stays {
+                sleep.abort();
+            }
+            stays
+        });
     }
 }
 

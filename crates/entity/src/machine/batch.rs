@@ -14,8 +14,8 @@ use annals_core::{Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
 use super::envelope::Envelope;
 use super::mailbox::Mailbox;
 use super::{Config, Live, Output, panics};
-use crate::effect::{Effect, Few, Flags, Step};
-use crate::{Context, EventSourced};
+use crate::effect::{Effect, Few, Flags, Left, Step};
+use crate::{Context, EventSourced, Written};
 
 /// What was decided and is not stored yet.
 pub(crate) struct Batch<B: EventSourced> {
@@ -114,7 +114,8 @@ impl<B: EventSourced> Batch<B> {
         out: &mut Vec<Output<B>>,
     ) -> Option<Envelope<B>> {
         let Turn { id, now, config } = turn;
-        let context = Context::new(id, live.seq_nr.plus(self.event_count), *now);
+        let context =
+            Context::new(id, live.seq_nr.plus(self.event_count), *now).with_mail(&config.mail);
         let state = &live.state;
         let decided = panics::caught(|| {
             let effect = state.handle(envelope.command.clone(), &context);
@@ -143,7 +144,7 @@ impl<B: EventSourced> Batch<B> {
             mailbox.stash(envelope, config.settings.stash_max, id);
             return None;
         }
-        self.admit(turn, live, envelope, effect, encoded, out);
+        self.admit(turn, live, envelope, effect, encoded, (mailbox, out));
         if unstash && self.events.is_empty() {
             mailbox.unstash_all();
         }
@@ -164,7 +165,7 @@ impl<B: EventSourced> Batch<B> {
         envelope: Envelope<B>,
         effect: Effect<B>,
         mut encoded: Vec<NewEvent>,
-        out: &mut Vec<Output<B>>,
+        (mailbox, out): (&mut Mailbox<B>, &mut Vec<Output<B>>),
     ) {
         let Effect { events, mut steps, flags, .. } = effect;
         let Flags { runs, unhandled, unstash, stop, .. } = flags;
@@ -197,7 +198,7 @@ impl<B: EventSourced> Batch<B> {
         let pending = Pending { envelope, steps, unhandled, persists };
         if depends {
             self.pending.push(pending);
-        } else if pending.release(turn.id, &live.state, out).is_err() {
+        } else if pending.release(turn.id, &live.state, mailbox, out).is_err() {
             self.end = End::Spoilt;
         }
         if self.end == End::Open {
@@ -217,6 +218,7 @@ impl<B: EventSourced> Pending<B> {
         self,
         id: &PersistenceId,
         state: &B,
+        mailbox: &mut Mailbox<B>,
         out: &mut Vec<Output<B>>,
     ) -> Result<(), ()> {
         let Self { envelope, steps, unhandled, persists } = self;
@@ -226,15 +228,14 @@ impl<B: EventSourced> Pending<B> {
             return Ok(());
         }
         for step in steps {
-            match panics::caught(|| step.run(state)) {
-                Ok(work) => out.extend(work.map(Output::Work)),
-                Err(panic) => {
-                    let outcome =
-                        if persists { "whose events are stored" } else { "without events" };
-                    envelope
-                        .fail(panic.error(format!("a step after a command to {id}, {outcome}")));
-                    return Err(());
-                }
+            let mut left = |left| match left {
+                Left::Work(work) => out.push(Output::Work(work)),
+                Left::Timer(step) => mailbox.change_timer(step, out),
+            };
+            if let Err(panic) = panics::caught(|| step.run(state, &mut left)) {
+                let outcome = if persists { "whose events are stored" } else { "without events" };
+                envelope.fail(panic.error(format!("a step after a command to {id}, {outcome}")));
+                return Err(());
             }
         }
         envelope.finish();
@@ -244,7 +245,9 @@ impl<B: EventSourced> Pending<B> {
 
 fn encode<B: EventSourced>(turn: &Turn<'_, B>, effect: &Effect<B>) -> Result<Vec<NewEvent>, Error> {
     let encode = |event: &B::Event| {
-        let mut encoded = NewEvent::new(turn.config.codec.encode(event)?, turn.now);
+        let Written { payload, event_manifest } = turn.config.format.write(event)?;
+        let mut encoded = NewEvent::new(payload, turn.now);
+        encoded.event_manifest = event_manifest;
         encoded.metadata.clone_from(&effect.metadata);
         Ok(encoded)
     };

@@ -19,18 +19,35 @@ pub(crate) struct Envelope<B: EventSourced> {
     pub(crate) alone: bool,
     /// The entity sent it to itself: it has its place, whatever else waits.
     pub(crate) own: bool,
+    /// The key of the timer that sent it.
+    pub(crate) timer: Option<Arc<str>>,
     _ticket: Option<Ticket>,
 }
 
 impl<B: EventSourced> Envelope<B> {
     pub(crate) fn new(command: B::Command, caller: Option<Caller>, ticket: Option<Ticket>) -> Self {
-        Self { command, caller, conflicts: 0, alone: false, own: false, _ticket: ticket }
+        Self {
+            command,
+            caller,
+            conflicts: 0,
+            alone: false,
+            own: false,
+            timer: None,
+            _ticket: ticket,
+        }
     }
 
     /// A command that an entity sends to itself.
     pub(crate) fn own(command: B::Command) -> Self {
         let mut envelope = Self::new(command, None, None);
         envelope.own = true;
+        envelope
+    }
+
+    /// A command that a timer of the entity sends.
+    pub(crate) fn of_timer(command: B::Command, key: Arc<str>) -> Self {
+        let mut envelope = Self::own(command);
+        envelope.timer = Some(key);
         envelope
     }
 

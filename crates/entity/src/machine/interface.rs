@@ -1,21 +1,24 @@
 //! What goes into a machine and what comes out of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annals_core::{Append, Appended, Codec, Ids, Result, Timestamp, WriterId};
 
-use super::{Cadence, Envelope, Recovered, Save};
+use super::{Cadence, Envelope, Recovered, Save, Saved, TimerId};
 use crate::effect::Work;
-use crate::{EventSourced, Settings};
+use crate::myself::Mail;
+use crate::{EventFormat, EventSourced, Settings};
 
 /// What all entities of a region share.
 pub(crate) struct Config<B: EventSourced> {
     pub(crate) settings: Settings,
-    pub(crate) codec: Arc<dyn Codec<B::Event>>,
+    pub(crate) format: Arc<dyn EventFormat<B::Event>>,
     pub(crate) snapshot_codec: Option<Arc<dyn Codec<B>>>,
     pub(crate) cadence: Option<Cadence>,
     pub(crate) ids: Arc<dyn Ids>,
+    /// The way to the entities themselves.
+    pub(crate) mail: Weak<dyn Mail<B>>,
     /// The most events that several commands put into one append.
     pub(crate) batch_events_max: usize,
     /// The most bytes that several commands put into one append.
@@ -31,7 +34,9 @@ pub(crate) enum Input<B: EventSourced> {
     /// The append ended, all its attempts together.
     Written(Result<Appended>),
     /// The snapshot is saved and what it made superfluous deleted, or not: it is only an economy.
-    Saved,
+    Saved(Box<Saved>),
+    /// The time of a timer has passed.
+    Timer(TimerId),
     /// The time after a failed recovery has passed.
     BackedOff,
     /// The store knows that the writer is done.
@@ -56,6 +61,10 @@ pub(crate) enum Output<B: EventSourced> {
     Leave(WriterId),
     /// Begin this; what it gives is a command.
     Work(Work<B>),
+    /// Let this time pass: [`Input::Timer`].
+    StartTimer(TimerId, Duration),
+    /// Nobody waits for this timer any more.
+    CancelTimer(TimerId),
     /// Forget the entity: the next command begins anew.
     Remove,
 }

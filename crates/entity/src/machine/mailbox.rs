@@ -1,22 +1,26 @@
 //! The commands of one entity that wait: in the order of their arrival, and those that its behaviour
-//! stashed until it says otherwise.
+//! stashed until it says otherwise; and the timers whose commands are to come.
 
 use std::collections::VecDeque;
 
 use annals_core::{Error, PersistenceId};
 
+use super::Output;
 use super::envelope::Envelope;
+use super::timers::{TimerId, Timers};
 use crate::EventSourced;
+use crate::effect::TimerStep;
 
 /// What waits for one entity. Costs no allocation while nothing does.
 pub(super) struct Mailbox<B: EventSourced> {
     waiting: VecDeque<Envelope<B>>,
     stash: VecDeque<Envelope<B>>,
+    pub(super) timers: Timers<B>,
 }
 
 impl<B: EventSourced> Mailbox<B> {
     pub(super) fn new() -> Self {
-        Self { waiting: VecDeque::new(), stash: VecDeque::new() }
+        Self { waiting: VecDeque::new(), stash: VecDeque::new(), timers: Timers::new() }
     }
 
     /// Whether no command waits to be handled; some may be stashed.
@@ -66,6 +70,34 @@ impl<B: EventSourced> Mailbox<B> {
         }
         envelope.put_back();
         self.stash.push_back(envelope);
+    }
+
+    /// Starts or cancels a timer; a command of the one before does not wait any longer.
+    pub(super) fn change_timer(&mut self, step: TimerStep<B>, out: &mut Vec<Output<B>>) {
+        let key = step.key.clone();
+        let is_other = |envelope: &Envelope<B>| envelope.timer.as_ref() != Some(&key);
+        self.waiting.retain(is_other);
+        self.stash.retain(is_other);
+        self.timers.change(step, out);
+    }
+
+    /// The command of a timer whose time has passed, unless its last one waits yet.
+    pub(super) fn timer_passed(
+        &mut self,
+        id: TimerId,
+        out: &mut Vec<Output<B>>,
+    ) -> Option<Envelope<B>> {
+        let (key, envelope) = self.timers.passed(id, out)?;
+        let mut waiting = self.waiting.iter().chain(&self.stash);
+        let waits = waiting.any(|waiting| waiting.timer.as_ref() == Some(&key));
+        (!waits).then_some(envelope)
+    }
+
+    /// Cancels all timers; their commands do not wait any longer.
+    pub(super) fn clear_timers(&mut self, out: &mut Vec<Output<B>>) {
+        self.timers.clear(out);
+        self.waiting.retain(|envelope| envelope.timer.is_none());
+        self.stash.retain(|envelope| envelope.timer.is_none());
     }
 
     /// Puts what is stashed at this moment before everything that waits.

@@ -12,6 +12,9 @@
 //!            Left, nothing waits;   Left, commands wait: Recovering
 //! ```
 //!
+//! A timer's command comes in any phase as another does; timers outlive an incarnation that failed, and
+//! keep an entity that has nothing else to do `Asleep` rather than forgotten.
+//!
 //! Invariants: at most one append of an entity is in flight; the state of `Ready` is the fold of
 //! stored events; a step runs only when every event before it is stored; a state that holds an event
 //! which is not stored for sure never survives a failed append.
@@ -20,26 +23,28 @@ mod attempts;
 mod batch;
 mod envelope;
 mod interface;
+mod lifecycle;
 mod mailbox;
 pub(crate) mod panics;
 mod recovery;
 #[cfg(test)]
 mod simulation;
 mod snapshots;
+mod timers;
 mod verdict;
 
 use annals_core::{
-    Append, Appended, Error, ErrorKind, PersistenceId, Result, Retry, RetryPolicy, SeqNr, Snapshot,
-    WriterId,
+    Append, Appended, Error, ErrorKind, PersistenceId, Result, Retry, SeqNr, WriterId,
 };
 
 pub(crate) use attempts::{Attempts, Next};
 pub(crate) use envelope::{Envelope, Ticket};
 pub(crate) use interface::{Config, Cx, Input, Output};
 pub(crate) use recovery::{Recovered, Recovery};
-pub(crate) use snapshots::{Cadence, Save, Superfluous};
+pub(crate) use snapshots::{Cadence, Retention, Save, Saved, Superfluous};
+pub(crate) use timers::TimerId;
 
-use crate::{EventSourced, Recover};
+use crate::{EventSourced, Signal};
 use batch::{Batch, End, Pending, Shared, Turn};
 use mailbox::Mailbox;
 use verdict::{Tried, Verdict, verdict};
@@ -92,11 +97,8 @@ impl<B: EventSourced> Machine<B> {
             Input::Command(envelope) => self.on_command(envelope, cx),
             Input::Recovered(result) => self.on_recovered(result, cx),
             Input::Written(result) => self.on_written(result, cx),
-            Input::Saved => {
-                self.saving = false;
-                self.save_if_due(cx);
-                self.rest(cx);
-            }
+            Input::Saved(saved) => self.on_saved(*saved, cx),
+            Input::Timer(timer) => self.on_timer(timer, cx),
             Input::BackedOff => {
                 if matches!(self.phase, Phase::BackingOff) {
                     self.phase = Phase::Asleep;
@@ -115,20 +117,6 @@ impl<B: EventSourced> Machine<B> {
                 }
             }
             Input::Stop => self.on_stop(cx),
-        }
-    }
-
-    /// Fails everything that waits, because nobody will carry it on: commands not taken yet with
-    /// `Closed`, those in an append with `OutcomeUnknown`.
-    pub(crate) fn abandon(mut self) {
-        self.mailbox.fail_all(|| closing(&self.id));
-        if let Phase::Writing(_, batch) = self.phase {
-            for pending in batch.pending {
-                pending.envelope.fail(Error::outcome_unknown(format!(
-                    "{}: the region stopped while the command's events were being written",
-                    self.id
-                )));
-            }
         }
     }
 
@@ -152,40 +140,21 @@ impl<B: EventSourced> Machine<B> {
         };
         match result {
             Ok(Recovered { state, seq_nr, replayed }) => {
+                let live = Live { state, seq_nr, writer };
+                let signal = Signal::RecoveryCompleted { state: &live.state };
+                if let Err(panic) = self.signal_or_panic(signal, seq_nr, cx) {
+                    let error = panic.error(format!("the end of the recovery of {}", self.id));
+                    cx.out.push(Output::Leave(live.writer));
+                    return self.recovery_failed(error, cx);
+                }
                 self.failures = None;
                 self.snapshot_due =
                     cx.config.cadence.is_some_and(|cadence| cadence.is_due_after_replay(replayed));
-                self.phase = Phase::Ready(Live { state, seq_nr, writer });
+                self.phase = Phase::Ready(live);
                 self.save_if_due(cx);
                 self.pump(None, cx);
             }
             Err(error) => self.recovery_failed(error, cx),
-        }
-    }
-
-    fn recovery_failed(&mut self, error: Error, cx: &mut Cx<'_, B>) {
-        let error = Shared::new(error);
-        self.mailbox.fail_all(|| error.error(&self.id));
-        if self.stopping {
-            cx.out.push(Output::Remove);
-            return;
-        }
-        let policy = RetryPolicy { retries_max: u32::MAX, ..cx.config.settings.recovery_backoff };
-        let start = || Box::new(policy.start(cx.config.ids.clone()));
-        let delay = self.failures.get_or_insert_with(start).next_delay();
-        self.phase = Phase::BackingOff;
-        cx.out.push(Output::BackOff(delay.unwrap_or(policy.max)));
-    }
-
-    fn on_stop(&mut self, cx: &mut Cx<'_, B>) {
-        self.stopping = true;
-        match self.phase {
-            Phase::BackingOff | Phase::Asleep => {
-                self.mailbox.fail_all(|| closing(&self.id));
-                cx.out.push(Output::Remove);
-            }
-            Phase::Ready(_) => self.rest(cx),
-            Phase::Recovering(_) | Phase::Writing(..) | Phase::Leaving => {}
         }
     }
 
@@ -252,7 +221,7 @@ impl<B: EventSourced> Machine<B> {
         live.seq_nr = receipt.last;
         let mut end = batch.end;
         for pending in batch.pending {
-            if pending.release(&self.id, &live.state, cx.out).is_err() {
+            if pending.release(&self.id, &live.state, &mut self.mailbox, cx.out).is_err() {
                 end = End::Spoilt;
             }
         }
@@ -262,7 +231,7 @@ impl<B: EventSourced> Machine<B> {
     /// Everything that was decided is stored and its steps ran.
     fn settled(&mut self, live: Live<B>, end: End, cx: &mut Cx<'_, B>) {
         match end {
-            End::Spoilt => return self.leave(live.writer, cx),
+            End::Spoilt => return self.leave(live, cx),
             End::Stop => {
                 self.phase = Phase::Ready(live);
                 self.save_if_due(cx);
@@ -283,6 +252,7 @@ impl<B: EventSourced> Machine<B> {
     /// The append ended without a receipt: its state is discarded, and each command gets what the
     /// kind of the error means for it.
     fn not_stored(&mut self, live: Live<B>, batch: Batch<B>, error: Error, cx: &mut Cx<'_, B>) {
+        self.signal(Signal::PersistFailed { error: &error }, live.seq_nr, cx);
         let error = Shared::new(error);
         let writers = batch.pending.iter().filter(|pending| pending.persists).count();
         let retries = cx.config.settings.conflict_retries;
@@ -302,85 +272,11 @@ impl<B: EventSourced> Machine<B> {
         again.into_iter().rev().for_each(|envelope| self.mailbox.put_back(envelope));
         if error.kind() == ErrorKind::Fenced {
             self.mailbox.fail_all(|| error.error(&self.id));
+            self.mailbox.clear_timers(cx.out);
         }
         self.snapshot_due = false;
-        self.leave(live.writer, cx);
+        self.leave(live, cx);
     }
-
-    /// Whether the entity is recovered and has nothing to do.
-    fn is_idle(&self) -> bool {
-        matches!(self.phase, Phase::Ready(_))
-            && self.mailbox.is_empty()
-            && !self.mailbox.has_stash()
-            && !self.saving
-    }
-
-    fn leave_if_ready(&mut self, cx: &mut Cx<'_, B>) {
-        match std::mem::replace(&mut self.phase, Phase::Asleep) {
-            Phase::Ready(live) => self.leave(live.writer, cx),
-            other => self.phase = other,
-        }
-    }
-
-    /// Ends this incarnation; its state is gone. What it put off is the next one's to decide.
-    fn leave(&mut self, writer: WriterId, cx: &mut Cx<'_, B>) {
-        self.mailbox.unstash_all();
-        self.phase = Phase::Leaving;
-        cx.out.push(Output::Leave(writer));
-    }
-
-    fn wake_or_remove(&mut self, cx: &mut Cx<'_, B>) {
-        self.mailbox.forget_gone();
-        if self.mailbox.is_empty() {
-            cx.out.push(Output::Remove);
-            return;
-        }
-        let writer = cx.config.ids.writer_id();
-        self.phase = Phase::Recovering(writer.clone());
-        cx.out.push(Output::Recover(writer));
-    }
-
-    /// Nothing is to be done at present.
-    fn rest(&mut self, cx: &mut Cx<'_, B>) {
-        if !self.mailbox.is_empty() {
-            return;
-        }
-        self.mailbox.shrink();
-        if self.stopping && !self.saving && matches!(self.phase, Phase::Ready(_)) {
-            // What is put off has nothing to wait for any more.
-            self.mailbox.fail_all(|| closing(&self.id));
-            self.leave_if_ready(cx);
-        }
-    }
-
-    /// Saves a snapshot if one is due, none is on its way, and the state is the fold of stored events
-    /// (S5): only that of `Ready` is.
-    fn save_if_due(&mut self, cx: &mut Cx<'_, B>) {
-        let (Phase::Ready(live), Some(codec)) = (&self.phase, &cx.config.snapshot_codec) else {
-            return;
-        };
-        if !self.snapshot_due || self.saving || cx.config.settings.recover == Recover::Nothing {
-            return;
-        }
-        self.snapshot_due = false;
-        // A state that cannot be encoded is no failure of a command; the events are the truth.
-        let Ok(Ok(payload)) = panics::caught(|| codec.encode(&live.state)) else { return };
-        let snapshot = Snapshot {
-            persistence_id: self.id.clone(),
-            seq_nr: live.seq_nr,
-            timestamp: cx.now,
-            payload,
-            metadata: None,
-        };
-        let superfluous =
-            cx.config.cadence.map(|cadence| cadence.superfluous(live.seq_nr)).unwrap_or_default();
-        self.saving = true;
-        cx.out.push(Output::Save(Box::new(Save { snapshot, superfluous })));
-    }
-}
-
-fn closing(id: &PersistenceId) -> Error {
-    Error::closed(format!("{id}: the region is stopping; nothing of this command was written"))
 }
 
 #[cfg(test)]

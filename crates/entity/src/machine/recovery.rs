@@ -1,9 +1,9 @@
 //! The fold of a history into a state, checked for holes. Pure: the driver reads, this decides.
 
-use annals_core::{Batch, Codec, Error, PersistenceId, Result, SeqNr, StoredEvent};
+use annals_core::{Batch, Error, PersistenceId, Result, SeqNr, StoredEvent};
 
 use super::panics;
-use crate::EventSourced;
+use crate::{EventFormat, EventSourced};
 
 /// A state on its way from a snapshot (or the empty state) to the end of the history.
 pub(crate) struct Recovery<B> {
@@ -47,14 +47,24 @@ impl<B: EventSourced> Recovery<B> {
     /// # Errors
     /// `Corrupt` if they do not follow directly; the codec's if one cannot be read; `Internal` if
     /// the behaviour panics.
-    pub(crate) fn apply(&mut self, batch: &Batch, codec: &dyn Codec<B::Event>) -> Result<()> {
+    pub(crate) fn apply(
+        &mut self,
+        batch: &Batch,
+        format: &dyn EventFormat<B::Event>,
+    ) -> Result<()> {
+        let mut events = Vec::new();
         for event in &batch.events {
-            self.apply_one(event, codec)?;
+            self.apply_one(event, format, &mut events)?;
         }
         Ok(())
     }
 
-    fn apply_one(&mut self, stored: &StoredEvent, codec: &dyn Codec<B::Event>) -> Result<()> {
+    fn apply_one(
+        &mut self,
+        stored: &StoredEvent,
+        format: &dyn EventFormat<B::Event>,
+        events: &mut Vec<B::Event>,
+    ) -> Result<()> {
         if stored.seq_nr != self.next() {
             return Err(Error::corrupt(format!(
                 "{} cannot be recovered: event {} came where event {} was due",
@@ -65,8 +75,8 @@ impl<B: EventSourced> Recovery<B> {
         }
         let Self { state, .. } = self;
         let applied = panics::caught(|| {
-            let event = codec.decode(&stored.payload)?;
-            state.apply(&event);
+            format.read(&stored.payload, &stored.event_manifest, events)?;
+            events.drain(..).for_each(|event| state.apply(&event));
             Ok(())
         });
         let what = || format!("event {} of {} on recovery", stored.seq_nr, self.id);
@@ -99,10 +109,10 @@ impl<B: EventSourced> Recovery<B> {
 mod tests {
     use std::sync::Arc;
 
-    use annals_core::{Payload, SerializerId, Tags, Timestamp, WriterId};
+    use annals_core::{Codec, Payload, SerializerId, Tags, Timestamp, WriterId};
 
     use super::*;
-    use crate::{Context, Effect};
+    use crate::{Context, Effect, plain};
 
     #[derive(Debug, Default)]
     struct Count(u64);
@@ -155,12 +165,13 @@ mod tests {
     #[test]
     fn a_history_is_followed_without_holes() {
         for (after, numbers) in [(0, vec![1, 3]), (0, vec![2]), (0, vec![1, 1]), (5, vec![5])] {
-            let error = recovery(after).apply(&batch(numbers), &Unit).unwrap_err();
+            let error =
+                recovery(after).apply(&batch(numbers), plain(Arc::new(Unit)).as_ref()).unwrap_err();
             assert_eq!(error.kind(), annals_core::ErrorKind::Corrupt, "{error}");
         }
         let mut whole = recovery(5);
-        whole.apply(&batch([6, 7]), &Unit).unwrap();
-        whole.apply(&batch([8]), &Unit).unwrap();
+        whole.apply(&batch([6, 7]), plain(Arc::new(Unit)).as_ref()).unwrap();
+        whole.apply(&batch([8]), plain(Arc::new(Unit)).as_ref()).unwrap();
         let recovered = whole.finish(SeqNr::new(8).unwrap()).unwrap();
         assert_eq!((recovered.state.0, recovered.seq_nr.get(), recovered.replayed), (3, 8, 3));
     }
@@ -168,7 +179,7 @@ mod tests {
     #[test]
     fn events_that_another_writer_adds_meanwhile_are_welcome() {
         let mut recovery = recovery(0);
-        recovery.apply(&batch(1..=3), &Unit).unwrap();
+        recovery.apply(&batch(1..=3), plain(Arc::new(Unit)).as_ref()).unwrap();
         assert_eq!(recovery.finish(SeqNr::FIRST).unwrap().seq_nr.get(), 3);
     }
 }

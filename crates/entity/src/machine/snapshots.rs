@@ -1,6 +1,6 @@
 //! When a snapshot is due, and what may be deleted once it is saved. Pure.
 
-use annals_core::{SeqNr, Snapshot};
+use annals_core::{Result, SeqNr, Snapshot};
 
 use crate::settings::Keep;
 
@@ -26,15 +26,41 @@ impl Cadence {
         replayed >= self.every
     }
 
-    /// What the snapshot at `saved` makes superfluous.
-    pub(crate) fn superfluous(self, saved: SeqNr) -> Superfluous {
-        let span = self.every.saturating_mul(self.keep.snapshots);
-        let upper = SeqNr::new(saved.get().saturating_sub(span)).unwrap_or_default();
-        if self.keep.delete_events {
-            // The snapshot at `upper` stays: it is the base of the first event that is left.
-            Superfluous { events_to: upper, snapshots_to: upper.previous() }
-        } else {
-            Superfluous { events_to: SeqNr::ZERO, snapshots_to: upper }
+    /// What is kept once a snapshot is saved.
+    pub(crate) fn retention(self) -> Retention {
+        Retention(self.keep)
+    }
+}
+
+/// What is kept once a snapshot is saved. It is decided on the snapshots that the store says it has:
+/// counted by numbers, a batch that jumps over several multiples would leave fewer than are wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention(Keep);
+
+impl Retention {
+    fn snapshots(self) -> usize {
+        // With events deleted, one more: the base of the oldest event that stays.
+        let snapshots = self.0.snapshots.saturating_add(u64::from(self.0.delete_events));
+        usize::try_from(snapshots).unwrap_or(usize::MAX)
+    }
+
+    /// How many of the newest snapshots have to be known: the first superfluous one, too.
+    pub(crate) fn looked_at(self) -> usize {
+        self.snapshots().saturating_add(1)
+    }
+
+    /// What is superfluous beside the snapshots at `newest`, the newest first.
+    pub(crate) fn superfluous(self, newest: &[SeqNr]) -> Superfluous {
+        match newest.get(self.snapshots().saturating_sub(1)) {
+            None => Superfluous::default(),
+            Some(oldest) => Superfluous {
+                events_to: if self.0.delete_events { *oldest } else { SeqNr::ZERO },
+                snapshots_to: if newest.len() > self.snapshots() {
+                    oldest.previous()
+                } else {
+                    SeqNr::ZERO
+                },
+            },
         }
     }
 }
@@ -46,11 +72,29 @@ pub(crate) struct Superfluous {
     pub(crate) snapshots_to: SeqNr,
 }
 
-/// A snapshot to save, and what to delete after it was saved, events first.
+/// A snapshot to save; what it makes superfluous is deleted after that, events first.
 #[derive(Debug)]
 pub(crate) struct Save {
     pub(crate) snapshot: Snapshot,
-    pub(crate) superfluous: Superfluous,
+    pub(crate) retention: Option<Retention>,
+}
+
+/// How a save ended.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    pub(crate) seq_nr: SeqNr,
+    pub(crate) snapshot: Result<()>,
+    /// How the deletion of events up to a number ended, if there was one.
+    pub(crate) events: Option<(SeqNr, Result<()>)>,
+    /// How the deletion of snapshots up to a number ended, if there was one.
+    pub(crate) snapshots: Option<(SeqNr, Result<()>)>,
+}
+
+impl Saved {
+    /// A save that ended so, and nothing was deleted.
+    pub(crate) fn only(seq_nr: SeqNr, snapshot: Result<()>) -> Self {
+        Self { seq_nr, snapshot, events: None, snapshots: None }
+    }
 }
 
 #[cfg(test)]
@@ -71,18 +115,24 @@ mod tests {
         assert!(!cadence.is_due(nr(10), nr(19)));
     }
 
-    #[test]
-    fn what_is_kept_covers_the_newest_snapshots() {
-        let cadence = Cadence::new(10, keep(2));
-        let superfluous = cadence.superfluous(nr(30));
-        assert_eq!(superfluous, Superfluous { events_to: SeqNr::ZERO, snapshots_to: nr(10) });
-        assert_eq!(cadence.superfluous(nr(20)), Superfluous::default());
+    fn superfluous(keep: Keep, newest: &[u64]) -> (u64, u64) {
+        let newest: Vec<_> = newest.iter().map(|at| nr(*at)).collect();
+        let superfluous = Cadence::new(10, keep).retention().superfluous(&newest);
+        (superfluous.events_to.get(), superfluous.snapshots_to.get())
     }
 
     #[test]
-    fn deleting_events_keeps_the_snapshot_at_the_boundary() {
-        let cadence = Cadence::new(10, keep(1).and_delete_events());
-        let superfluous = cadence.superfluous(nr(30));
-        assert_eq!(superfluous, Superfluous { events_to: nr(20), snapshots_to: nr(19) });
+    fn as_many_snapshots_are_kept_as_are_wanted_wherever_they_stand() {
+        assert_eq!(superfluous(keep(2), &[30, 20, 10]), (0, 19));
+        assert_eq!(superfluous(keep(2), &[768, 512, 256]), (0, 511));
+        assert_eq!(superfluous(keep(2), &[30, 20]), (0, 0));
+    }
+
+    #[test]
+    fn events_are_deleted_up_to_a_snapshot_that_is_there() {
+        let keep = keep(1).and_delete_events();
+        assert_eq!(superfluous(keep, &[30, 17, 4]), (17, 16));
+        assert_eq!(superfluous(keep, &[30, 17]), (17, 0), "what failed before is tried again");
+        assert_eq!(superfluous(keep, &[30]), (0, 0), "nothing would be left to fall back on");
     }
 }

@@ -1,10 +1,11 @@
 //! The behaviour under test: an account, with commands for every effect and every way to misbehave.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::{Error, Payload, Result, SeqNr, Serializer, SerializerId, Tag, Tags};
-use annals_entity::{Context, Effect, EventSourced, Reply};
+use annals_entity::{Context, Effect, EventSourced, Myself, Reply, Signal, Timer};
 use parking_lot::Mutex;
 
 /// What happened beside the journal, in order.
@@ -85,6 +86,25 @@ pub(crate) enum Command {
         cents: i64,
         reply: Reply<i64>,
     },
+    /// Deposits `cents` whenever the timer `key` says so.
+    DepositBy {
+        key: &'static str,
+        timer: Timer,
+        cents: i64,
+        reply: Reply<()>,
+    },
+    CancelTimer {
+        key: &'static str,
+        reply: Reply<()>,
+    },
+    /// Gives a handle to the entity itself.
+    WhoAreYou {
+        reply: Reply<Myself<Account>>,
+    },
+    /// Deposits and tells nobody.
+    DepositQuietly {
+        cents: i64,
+    },
     /// Deposits now what comes later: by work, and after a delay.
     DepositLater {
         cents: i64,
@@ -151,6 +171,14 @@ impl EventSourced for Account {
                     .then_reply(reply, |account: &Self| account.cents)
                     .then_unstash_all()
             }
+            Command::DepositBy { key, timer, cents, reply } => {
+                Effect::reply(reply, ()).then_timer(key, timer, Command::DepositQuietly { cents })
+            }
+            Command::CancelTimer { key, reply } => {
+                Effect::none().then_cancel_timer(key).then_reply(reply, |_: &Self| ())
+            }
+            Command::WhoAreYou { reply } => Effect::reply(reply, cx.myself()),
+            Command::DepositQuietly { cents } => Effect::persist(Event::Deposited(cents)),
             Command::DepositLater { cents, delay: Some(delay), reply } => {
                 Effect::none().then_after(delay, Command::Deposit { cents, reply })
             }
@@ -173,6 +201,13 @@ impl EventSourced for Account {
         }
     }
 
+    fn on_signal(signal: Signal<'_, Self>, cx: &Context<'_>) {
+        let text = text(&signal);
+        let panics = PANIC_AT.with_borrow(|at| at.is_some_and(|at| text.starts_with(at)));
+        SIGNALS.with_borrow_mut(|signals| signals.push(format!("{} @{}", text, cx.seq_nr())));
+        assert!(!panics, "as the test wants");
+    }
+
     fn tags(&self, event: &Event) -> Tags {
         match event {
             // Of the state after the event.
@@ -181,6 +216,40 @@ impl EventSourced for Account {
             }
             _ => Tags::NONE,
         }
+    }
+}
+
+thread_local! {
+    /// What the entities of this test were told, in order, with the last stored event.
+    static SIGNALS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// The beginning of the signals at which the behaviour panics.
+    static PANIC_AT: RefCell<Option<&'static str>> = const { RefCell::new(None) };
+}
+
+/// The signals since the last call.
+pub(crate) fn signals() -> Vec<String> {
+    SIGNALS.take()
+}
+
+/// Panics at signals that begin so.
+pub(crate) fn panic_at(signal: Option<&'static str>) {
+    PANIC_AT.set(signal);
+}
+
+fn text(signal: &Signal<'_, Account>) -> String {
+    let because = |what: &str, error: &Error| format!("{what}: {}", error.kind().name());
+    match signal {
+        Signal::RecoveryCompleted { state } => format!("recovered with {}", state.cents),
+        Signal::RecoveryFailed { error } => because("not recovered", error),
+        Signal::PersistFailed { error } => because("not persisted", error),
+        Signal::SnapshotSaved { seq_nr } => format!("saved {seq_nr}"),
+        Signal::SnapshotFailed { seq_nr, error } => because(&format!("not saved {seq_nr}"), error),
+        Signal::EventsDeleted { to } => format!("events to {to} deleted"),
+        Signal::EventsNotDeleted { to, error } => because(&format!("events to {to}"), error),
+        Signal::SnapshotsDeleted { to } => format!("snapshots to {to} deleted"),
+        Signal::SnapshotsNotDeleted { to, error } => because(&format!("snapshots to {to}"), error),
+        Signal::Stopped => "stopped".to_owned(),
+        other => panic!("a signal that no test expects: {other:?}"),
     }
 }
 

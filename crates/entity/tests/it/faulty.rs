@@ -36,6 +36,7 @@ pub(crate) struct Faults {
     pub(crate) begins: Mutex<VecDeque<Fault>>,
     pub(crate) ends: Mutex<VecDeque<Fault>>,
     pub(crate) saves: Mutex<VecDeque<Fault>>,
+    pub(crate) deletes: Mutex<VecDeque<Fault>>,
     pub(crate) seen_appends: Mutex<Vec<Append>>,
     pub(crate) begun: Mutex<Vec<WriterId>>,
     pub(crate) ended: Mutex<Vec<WriterId>>,
@@ -56,6 +57,7 @@ impl Faults {
             begins: Mutex::default(),
             ends: Mutex::default(),
             saves: Mutex::default(),
+            deletes: Mutex::default(),
             seen_appends: Mutex::default(),
             begun: Mutex::default(),
             ended: Mutex::default(),
@@ -178,7 +180,8 @@ impl Journal for Faulty {
     }
 
     async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
-        self.inner.journal.delete_to(id, to).await
+        let fault = next(&self.faults.deletes);
+        Faults::pass(fault, self.inner.journal.delete_to(id, to)).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -5,12 +5,15 @@ mod account;
 mod faulty;
 mod world;
 
+mod adapters;
 mod batches;
 mod kit;
 mod limits;
 mod recovery;
+mod signals;
 mod snapshots;
 mod stopping;
 mod threads;
+mod timers;
 mod waiting;
 mod writing;

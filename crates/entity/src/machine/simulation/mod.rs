@@ -20,10 +20,11 @@ use annals_core::{
 
 use super::{
     Attempts, Cadence, Config, Cx, Envelope, Input, Machine, Next, Output, Recovered, Recovery,
-    Save,
+    Save, Saved,
 };
+use crate::myself::Nowhere;
 use crate::reply::{Answer, reply_channel};
-use crate::{Settings, keep};
+use crate::{Settings, keep, plain};
 use model::{Command, Event, History, InMemory, Kind, Ledger, Random, Runs};
 
 const HISTORIES: u64 = 3_000;
@@ -109,10 +110,11 @@ impl World {
             .with_batch_commands_max(4);
         let config = Config {
             settings,
-            codec: codec.clone(),
+            format: plain(codec.clone()),
             snapshot_codec: Some(codec.clone()),
             cadence: Some(Cadence::new(5, keep(2))),
             ids: random.clone(),
+            mail: std::sync::Weak::<Nowhere>::new(),
             batch_events_max: 6,
             batch_bytes_max: 1_000,
         };
@@ -190,6 +192,7 @@ impl World {
                 Output::BackOff(_) => Op::BackOff,
                 Output::Leave(_) => Op::Leave,
                 Output::Work(_) => continue,
+                Output::StartTimer(..) | Output::CancelTimer(_) => continue,
                 Output::Remove => {
                     self.machines.remove(&place);
                     continue;
@@ -217,8 +220,9 @@ impl World {
             }
             Op::Deliver(result) => self.on(place, Input::Recovered(result)),
             Op::Save(save) => {
+                let saved = Saved::only(save.snapshot.seq_nr, Ok(()));
                 self.save(&place.1, *save);
-                self.on(place, Input::Saved);
+                self.on(place, Input::Saved(Box::new(saved)));
             }
             Op::BackOff => self.on(place, Input::BackedOff),
             Op::Leave => self.on(place, Input::Left),
@@ -277,7 +281,7 @@ impl World {
         });
         let next = recovery.next();
         let events = events.filter(|event| event.seq_nr >= next).collect();
-        recovery.apply(&StoredBatch { events }, self.codec.as_ref())?;
+        recovery.apply(&StoredBatch { events }, self.config.format.as_ref())?;
         recovery.finish(bounds.highest)
     }
 
