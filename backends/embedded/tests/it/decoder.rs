@@ -327,17 +327,19 @@ pub(crate) fn read_store(directory: &Path) -> Result<Decoded, String> {
                     *id != of || !numbers.contains(number) || !times.contains(&snapshot.time)
                 });
             }
-            _ => {
-                let name = fields.text();
-                let offset = (fields.varint(), hexadecimal(&fields.bytes()));
-                decoded.offsets.insert(name, offset);
-            }
+            _ => add_offset(&mut decoded, fields),
         }
         ensure(fields.0.is_empty(), "bytes follow the last field")?;
     }
     let Decoded { events, bounds, .. } = &mut decoded;
     events.retain(|event| event.number > bounds[&event.id].0);
     Ok(decoded)
+}
+
+fn add_offset(decoded: &mut Decoded, fields: &mut Fields<'_>) {
+    let name = fields.text();
+    let offset = (fields.varint(), hexadecimal(&fields.bytes()));
+    decoded.offsets.insert(name, offset);
 }
 
 fn add_events(
@@ -347,17 +349,20 @@ fn add_events(
     store: u64,
 ) -> Result<(), String> {
     fields.take(16);
-    let (id, first, _, imported) = (fields.text(), fields.varint(), fields.varint(), fields.byte());
+    let (id, first, _, flags) = (fields.text(), fields.varint(), fields.varint(), fields.byte());
     let (writer, count) = (writer(fields), fields.varint());
     let known = decoded.bounds.contains_key(&id);
     let bounds = decoded.bounds.entry(id.clone()).or_default();
-    if imported == 1 {
+    if flags & 1 == 1 {
         ensure(!known, "an import of an id that is there")?;
         bounds.0 = first - 1;
     } else {
         ensure(first == bounds.1 + 1, "a gap in the numbers")?;
     }
     bounds.1 = first + count - 1;
+    if flags & 2 == 2 {
+        add_offset(decoded, fields);
+    }
     for seen in 1..=count {
         let (time, serializer, manifest) = (fields.signed(), fields.signed(), fields.text());
         let event_manifest = fields.text();

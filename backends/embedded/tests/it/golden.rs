@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use annals_core::{
     Append, AppendId, AppendMode, Bounds, Envelope, Journal, JournalExt, NewEvent, OffsetRevision,
-    OffsetStore, Payload, PersistenceId, ReadJournal, Scope, SeqNr, SeqRange, SerializerId,
-    Snapshot, SnapshotCriteria, SnapshotStore, StoredEvent, Tag, Timestamp, WriterId,
+    OffsetSave, OffsetStore, Payload, PersistenceId, ReadJournal, Scope, SeqNr, SeqRange,
+    SerializerId, Snapshot, SnapshotCriteria, SnapshotStore, StoredEvent, Tag, Timestamp, WriterId,
 };
 use annals_embedded::{EmbeddedStore, Settings};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
@@ -132,10 +132,12 @@ async fn write_store(path: &Path) {
         let after = u64::from(number) - 1;
         store.append(append("fill", after, alice_writer(), filler(number))).await.unwrap();
     }
-    store.append(append("account|alice", 2, alice_writer(), vec![deposited(7)])).await.unwrap();
     let page = store.page(&Scope::All, None, None, 10).await.unwrap();
     let offset = page.events()[1].offset.clone();
-    store.save_offset("board", OffsetRevision::new(1), offset).await.unwrap();
+    store.save_offset("board", OffsetRevision::new(1), offset.clone()).await.unwrap();
+    let save = OffsetSave { name: "results".into(), expected: OffsetRevision::NONE, offset };
+    let late = append("account|alice", 2, alice_writer(), vec![deposited(7)]);
+    store.append(late.with_offset_save(save)).await.unwrap();
     store.close().await.unwrap();
 }
 
@@ -209,9 +211,12 @@ async fn assert_is_as_written(store: &EmbeddedStore) {
     assert_eq!(older, None);
 
     let offsets = store.list_offsets().await.unwrap();
-    assert_eq!(offsets.len(), 1);
-    assert_eq!((offsets[0].name.as_str(), offsets[0].revision.get()), ("board", 2));
-    assert_eq!(offsets[0].offset, all[1].offset, "the second event that is not deleted");
+    let named: Vec<_> =
+        offsets.iter().map(|saved| (saved.name.as_str(), saved.revision.get())).collect();
+    assert_eq!(named, [("board", 2), ("results", 1)]);
+    for saved in &offsets {
+        assert_eq!(saved.offset, all[1].offset, "the second event that is not deleted");
+    }
     let rest = store.page(&Scope::All, Some(&offsets[0].offset), None, 100).await.unwrap();
     assert_eq!(rest.events(), &all[2..]);
 
