@@ -21,6 +21,8 @@ pub(crate) struct Applier<'a> {
     pub(crate) sealing: &'a [Arc<MemIndex>],
     /// The projections' offsets.
     pub(crate) offsets: &'a mut BTreeMap<String, StoredOffset>,
+    /// Whether frames before this one may be lost: then events may be missing between two frames.
+    pub(crate) holes: bool,
 }
 
 impl Applier<'_> {
@@ -52,6 +54,7 @@ impl Applier<'_> {
             (&change, into.entries.get(entry))
             && entry.head.bounds.highest != first.previous()
             && !ingest
+            && !self.holes
         {
             let what = format!("event {first} of {id} does not follow the one before it");
             return Err(corrupt(self.storage, into.segment, frame.byte.into(), what));

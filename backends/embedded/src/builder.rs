@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder as ThreadBuilder, JoinHandle};
 use std::time::{Duration, Instant};
 
-use annals_core::{Error, Result};
+use annals_core::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -100,7 +100,9 @@ impl EmbeddedBuilder {
         };
         let end = end_file.read(&*storage)?;
         let sealed = Sealed::open(storage.clone(), end.store_id, true)?;
-        let recovered = Recovery::new(&*storage, end, &sealed)?.run(Purpose::Write)?;
+        let recovered = Recovery::new(&*storage, end, &sealed)?
+            .run(Purpose::Write)
+            .map_err(read_only_remedy)?;
         let synced = Position::new(recovered.active.segment, recovered.active.end);
         let last_checksum = recovered.active.last_checksum;
         let running =
@@ -131,7 +133,9 @@ impl EmbeddedBuilder {
         // Read after the index files were: what is sealed lies before this end, or is all there is.
         let end = end_file.read(&*storage)?;
         let recovered = Recovery::new(&*storage, end, &sealed)?.run(purpose)?;
-        let position = Position::new(recovered.active.segment, recovered.active.end);
+        // Frames that are told to be durable and are damaged lie before the end, too.
+        let found = Position::new(recovered.active.segment, recovered.active.end);
+        let position = found.max(end.position);
         let end = LogEnd { position, last_checksum: recovered.active.last_checksum, ..end };
         let follower = Some(Follower::new(end_file, recovered.segment.clone()));
         let engine = engine(storage, self.settings, end, sealed, recovered, follower);
@@ -219,6 +223,7 @@ fn engine(
         write_path: recovered.segment.file.write_path(),
         seed: random(),
         changed: watch::Sender::new(0),
+        damage: recovered.damage,
         follower,
         poison: OnceLock::new(),
         closed: Mutex::new(None),
@@ -258,6 +263,18 @@ fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// A store with damage is not written to, but what is whole can be read.
+fn read_only_remedy(error: Error) -> Error {
+    if error.kind() != ErrorKind::Corrupt {
+        return error;
+    }
+    let message = format!(
+        "{}; nothing was changed: open the store read-only to read the rest",
+        error.message()
+    );
+    Error::corrupt(message).with_source(error)
 }
 
 /// Whether no process has the store open for writing.

@@ -1,5 +1,6 @@
 //! The engine of a store: what its writer, its background threads and its readers share.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
@@ -8,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::catalog::{Change, Head, Snapshots, State};
+use crate::damage::Damage;
 use crate::follower::Follower;
 use crate::format::{FrameKind, seal_body};
 use crate::index::SnapshotRef;
@@ -43,7 +45,6 @@ pub(crate) struct Draft {
 }
 
 /// What everybody shares.
-#[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) store_id: u64,
@@ -59,10 +60,22 @@ pub(crate) struct Engine {
     /// Random, drawn when the store was opened: makes the epochs of new segments.
     pub(crate) seed: u64,
     pub(crate) changed: watch::Sender<u64>,
+    /// Damage that a store that is open read-only reads around.
+    pub(crate) damage: Option<Damage>,
     /// What a store that is open read-only follows.
     pub(crate) follower: Option<Follower>,
     pub(crate) poison: OnceLock<String>,
     pub(crate) closed: Mutex<Option<io::Result<()>>>,
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("location", &self.location())
+            .field("store_id", &self.store_id)
+            .field("read_only", &self.follower.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Engine {

@@ -53,7 +53,13 @@ impl Engine {
             let last = segment.header.segment >= end.position.segment;
             let limit = if last { end.position.byte } else { segment.header.capacity };
             let State { active, sealing, sealed, offsets, .. } = state;
-            let applier = Applier { storage: self.storage(), sealed, sealing, offsets };
+            let applier = Applier {
+                storage: self.storage(),
+                sealed,
+                sealing,
+                offsets,
+                holes: self.damage.is_some(),
+            };
             take_in(applier, &segment, active, limit, last)?;
             if last {
                 state.end = end.position;

@@ -99,6 +99,7 @@ impl Journal for EmbeddedStore {
         self.check_open()?;
         self.engine.refresh()?;
         let id = id.clone();
+        self.engine.check_certain(&id)?;
         if let Some(head) = self.engine.state.read().head_in_memory(&id) {
             return Ok(head.bounds);
         }

@@ -5,6 +5,7 @@ pub mod storage;
 mod apply;
 mod builder;
 mod catalog;
+mod damage;
 mod end_file;
 mod engine;
 mod follower;

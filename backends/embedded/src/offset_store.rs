@@ -15,12 +15,14 @@ impl OffsetStore for EmbeddedStore {
     async fn load_offset(&self, name: &str) -> Result<Option<StoredOffset>> {
         self.check_open()?;
         self.engine.refresh()?;
+        self.engine.check_whole()?;
         Ok(self.engine.state.read().offsets.get(name).cloned())
     }
 
     async fn list_offsets(&self) -> Result<Vec<StoredOffset>> {
         self.check_open()?;
         self.engine.refresh()?;
+        self.engine.check_whole()?;
         Ok(self.engine.state.read().offsets.values().cloned().collect())
     }
 

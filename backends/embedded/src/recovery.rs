@@ -9,12 +9,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals_core::{Error, Result, StoredOffset};
+use annals_core::{Error, ErrorKind, Result, StoredOffset};
 
 use crate::apply::Applier;
 use crate::catalog::{MemIndex, Sealed};
+use crate::damage::Damage;
 use crate::end_file::LogEnd;
-use crate::format::{FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
+use crate::format::{FRAME_HEADER_BYTES, FrameHeader, SEGMENT_HEADER_BYTES, byte_count, index};
 use crate::log::{
     Scan, SegmentFile, Step, corrupt, first_used, segment_name, segment_of, unreadable,
     whole_blocks,
@@ -30,6 +31,8 @@ pub(crate) struct Recovered {
     pub(crate) offsets: BTreeMap<String, StoredOffset>,
     /// The active segment.
     pub(crate) segment: SegmentFile,
+    /// What a read-only opening reads around.
+    pub(crate) damage: Option<Damage>,
     /// How many bytes were scanned.
     pub(crate) scanned: u64,
 }
@@ -100,6 +103,7 @@ pub(crate) struct Recovery<'a> {
     offsets: BTreeMap<String, StoredOffset>,
     /// What was synced before the write of the last frame began.
     last_synced: Position,
+    damage: Option<Damage>,
     scanned: u64,
 }
 
@@ -109,7 +113,8 @@ impl<'a> Recovery<'a> {
         let offsets = sealed.offsets()?;
         let sealing = Vec::new();
         let last_synced = end.position;
-        Ok(Self { storage, end, sealed, sealing, offsets, last_synced, scanned: 0 })
+        let damage = None;
+        Ok(Self { storage, end, sealed, sealing, offsets, last_synced, damage, scanned: 0 })
     }
 
     /// Reads the segments that are not sealed.
@@ -129,20 +134,15 @@ impl<'a> Recovery<'a> {
             let (file, mut mem_index) = self.open(number, previous, writable)?;
             let end = match purpose {
                 Purpose::Follow if number == last => self.follow(&file, &mut mem_index)?,
-                _ => self.scan(&file, &mut mem_index, number == last)?,
+                _ => self.scan(&file, &mut mem_index, number == last, writable)?,
             };
             if number == last {
                 if writable {
                     self.settle(&file, end)?;
                 }
-                let Self { sealing, offsets, scanned, .. } = self;
-                return Ok(Recovered {
-                    active: mem_index,
-                    sealing,
-                    offsets,
-                    segment: file,
-                    scanned,
-                });
+                let Self { sealing, offsets, damage, scanned, .. } = self;
+                let (active, segment) = (mem_index, file);
+                return Ok(Recovered { active, sealing, offsets, segment, damage, scanned });
             }
             previous = Some((Position::new(number, mem_index.end), mem_index.last_checksum));
             self.sealing.push(Arc::new(mem_index));
@@ -167,7 +167,7 @@ impl<'a> Recovery<'a> {
         let reached = known.segment == file.header.segment;
         let limit = if reached { known.byte } else { SEGMENT_HEADER_BYTES };
         let Self { storage, sealed, sealing, offsets, .. } = self;
-        let applier = Applier { storage: *storage, sealed, sealing, offsets };
+        let applier = Applier { storage: *storage, sealed, sealing, offsets, holes: false };
         take_in(applier, file, into, limit, reached)?;
         Ok(into.end)
     }
@@ -185,7 +185,9 @@ impl<'a> Recovery<'a> {
         let file = opened.map_err(|error| unreadable(self.storage, segment, 0, error))?;
         let file = SegmentFile::open(self.storage, Some(self.end.store_id), segment, file)?;
         let (end, checksum) = previous.map_or((None, 0), |(end, sum)| (Some(end), sum));
-        if file.header.previous_end != end || file.header.previous_checksum != checksum {
+        let follows = file.header.previous_end == end && file.header.previous_checksum == checksum;
+        // Behind damage the end of the segment before is not known.
+        if !follows && self.damage.is_none() {
             let what = "the segment does not follow the one before it";
             return Err(corrupt(self.storage, segment, 0, what));
         }
@@ -193,17 +195,25 @@ impl<'a> Recovery<'a> {
         Ok((file, mem_index))
     }
 
-    /// Reads all frames of a segment; gives where the last whole one ends.
-    fn scan(&mut self, file: &SegmentFile, into: &mut MemIndex, last: bool) -> Result<u32> {
+    /// Reads all frames of a segment; gives where the last whole one ends. Reading only, what is damaged
+    /// is passed over.
+    fn scan(
+        &mut self,
+        file: &SegmentFile,
+        into: &mut MemIndex,
+        last: bool,
+        writable: bool,
+    ) -> Result<u32> {
         let previous = Some(into.last_checksum);
-        let capacity = file.header.capacity;
+        let (segment, capacity) = (file.header.segment, file.header.capacity);
         let mut scan = Scan::new(self.storage, file, SEGMENT_HEADER_BYTES, previous, capacity);
         loop {
             let (stop, what, damaged_at) = match scan.step()? {
                 Step::Frame(frame) => {
+                    let holes = self.damage.is_some();
                     let Self { storage, sealed, sealing, offsets, .. } = self;
-                    let mut applier = Applier { storage: *storage, sealed, sealing, offsets };
-                    applier.apply(&frame, into)?;
+                    Applier { storage: *storage, sealed, sealing, offsets, holes }
+                        .apply(&frame, into)?;
                     into.end = frame.byte + frame.header.length;
                     into.last_checksum = frame.header.checksum;
                     self.last_synced = frame.header.synced;
@@ -213,13 +223,53 @@ impl<'a> Recovery<'a> {
                 Step::Invalid { byte, what } => (byte, what, byte),
             };
             self.scanned += u64::from(stop);
-            if last {
-                self.check_end(file, into.end, damaged_at, what)?;
+            let checked = if last {
+                self.check_end(file, into.end, damaged_at, what)
             } else {
-                self.check_full(file, into.end, damaged_at, what)?;
+                self.check_full(file, into.end, damaged_at, what)
+            };
+            match checked {
+                Err(error) if error.kind() == ErrorKind::Corrupt && !writable => {
+                    Damage::add(&mut self.damage, Position::new(segment, damaged_at), &error);
+                    match self.next_frame(file, damaged_at)? {
+                        Some(at) => scan = Scan::new(self.storage, file, at, None, capacity),
+                        None => return Ok(into.end),
+                    }
+                }
+                checked => return checked.map(|()| into.end),
             }
-            return Ok(into.end);
         }
+    }
+
+    /// The first whole frame behind a damaged place: the one that follows, if the damage is in the body of
+    /// a frame, or the first one of a later write.
+    fn next_frame(&self, file: &SegmentFile, damaged_at: u32) -> Result<Option<u32>> {
+        let capacity = file.header.capacity;
+        let whole = |at: u32| -> Result<bool> {
+            let step = Scan::new(self.storage, file, at, None, capacity).step()?;
+            Ok(matches!(step, Step::Frame(frame) if frame.byte == at))
+        };
+        let mut head = [0; FRAME_HEADER_BYTES];
+        if index(capacity - damaged_at.min(capacity)) >= head.len() {
+            read_exact_at(&*file.file, &mut head, damaged_at.into()).map_err(|error| {
+                unreadable(self.storage, file.header.segment, damaged_at.into(), error)
+            })?;
+            if let Ok(Some(header)) = FrameHeader::decode(&head, file.header.epoch)
+                && let Some(at) = damaged_at.checked_add(header.length)
+                && at < capacity
+                && whole(at)?
+            {
+                return Ok(Some(at));
+            }
+        }
+        let mut at = whole_blocks(damaged_at.saturating_add(1));
+        while let Some(used) = self.first_used(file, at, capacity)? {
+            if whole(used)? {
+                return Ok(Some(used));
+            }
+            at = used + byte_count(BLOCK_BYTES);
+        }
+        Ok(None)
     }
 
     /// A segment that is not the last one must be whole: the next one was begun behind it.

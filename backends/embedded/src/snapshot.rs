@@ -43,6 +43,7 @@ impl SnapshotStore for EmbeddedStore {
         let (id, criteria) = (id.clone(), *criteria);
         self.blocking(move |engine| {
             engine.refresh()?;
+            engine.check_certain(&id)?;
             let set = engine.snapshots(&id)?;
             let meant = |snapshot: &&crate::index::SnapshotRef| {
                 criteria.matches(snapshot.seq_nr, snapshot.timestamp)
@@ -75,6 +76,7 @@ impl SnapshotStore for EmbeddedStore {
         let (id, criteria) = (id.clone(), *criteria);
         self.blocking(move |engine| {
             engine.refresh()?;
+            engine.check_certain(&id)?;
             let set = engine.snapshots(&id)?;
             let meant =
                 set.iter().rev().filter(|found| criteria.matches(found.seq_nr, found.timestamp));

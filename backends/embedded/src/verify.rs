@@ -30,6 +30,7 @@ impl EmbeddedStore {
     pub async fn verify(&self) -> Result<Verified> {
         self.blocking(|engine| {
             engine.refresh()?;
+            engine.check_undamaged()?;
             verify_log(engine)
         })
         .await

@@ -33,13 +33,14 @@ pub(crate) fn read_page(engine: &Arc<Engine>, request: &PageRequest) -> Result<P
     if let Some(page) = read_recent(engine, request)? {
         return Ok(page);
     }
-    let (after, until, _) = bounds(engine, request)?;
+    let (after, asked, _) = bounds(engine, request)?;
+    let until = engine.certain_until(after, asked)?;
     let mut builder = Builder::new(engine, request, after, until);
     let done = match &request.scope {
         Scope::Id(id, range) => builder.add_id(id, *range)?,
         _ => builder.add_segments()?,
     };
-    Ok(builder.finish(done))
+    Ok(builder.finish(done && until == asked))
 }
 
 /// Reads a page without a look at a file, if the newest batches reach back far enough.
@@ -371,15 +372,23 @@ pub(crate) fn read_ids(
     if at > end {
         return Err(Error::new(ErrorKind::Invalid, "the offset lies behind the end of the store"));
     }
+    let until = engine.certain_until(LogOffset::at(at), LogOffset::at(end))?.position;
     let mut ids = Vec::new();
-    while ids.len() < ids_max && at.segment <= end.segment {
+    while ids.len() < ids_max && at <= until {
         let found = engine.beginning_ids(at.segment, at.byte, ids_max - ids.len())?;
         for (persistence_id, byte) in found {
+            if Position::new(at.segment, byte) > until {
+                break;
+            }
             let seen = Position::new(at.segment, byte.saturating_add(1));
             let offset = LogOffset::at(seen).encode(engine.store_id);
             ids.push(IdEntry { offset, persistence_id });
         }
         at = Position::new(at.segment.next(), 0);
+    }
+    if until < end && ids.len() < ids_max {
+        let next = Some(LogOffset::at(until).encode(engine.store_id));
+        return Ok(IdPage { ids, next, at_end: false });
     }
     let at_end = ids.len() < ids_max;
     let next = if at_end {

@@ -32,6 +32,8 @@ pub(crate) struct Replay {
     pieces: VecDeque<Piece>,
     frames: VecDeque<FrameRef>,
     reader: Option<FrameReader>,
+    /// What is told when everything before it was delivered.
+    failed: Option<Error>,
 }
 
 impl Replay {
@@ -64,7 +66,11 @@ impl Replay {
                 pieces.push_front(Piece::Sealed(segment));
             }
         }
-        Ok(Self { engine, sealed, id, rest, pieces, frames: VecDeque::new(), reader: None })
+        // What lies in damage may have been its last events.
+        let beyond = range.to > stored.map_or(SeqNr::ZERO, |stored| stored.to);
+        let failed = if beyond { engine.check_certain(&id).err() } else { None };
+        let (frames, reader) = (VecDeque::new(), None);
+        Ok(Self { engine, sealed, id, rest, pieces, frames, reader, failed })
     }
 
     /// The engine it reads.
@@ -75,24 +81,38 @@ impl Replay {
     /// The next batch; `None` at the end.
     ///
     /// # Errors
-    /// `Corrupt` if a frame is damaged or missing; `Unavailable` if the log cannot be read.
+    /// `Corrupt` if a frame is damaged or missing, after the events before it; `Unavailable` if the log
+    /// cannot be read.
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut batch = Batch::default();
         let mut bytes = 0;
         while bytes < BATCH_BYTES && !self.rest.is_empty() {
-            let Some(frame) = self.next_frame()? else {
-                return Err(Error::corrupt(format!(
-                    "events {}-{} of {} are missing from the log in {}",
-                    self.rest.from,
-                    self.rest.to,
-                    self.id,
-                    self.engine.location()
-                )));
-            };
-            bytes += self.read(frame, &mut batch)?;
+            match self.add_frame(&mut batch) {
+                Ok(count) => bytes += count,
+                Err(error) => {
+                    self.rest = SeqRange::new(SeqNr::FIRST, SeqNr::ZERO);
+                    self.failed = Some(error);
+                }
+            }
         }
         Counters::add(&self.engine.counters.events_decoded, batch.events.len());
-        Ok((!batch.events.is_empty()).then_some(batch))
+        if !batch.events.is_empty() {
+            return Ok(Some(batch));
+        }
+        self.failed.take().map_or(Ok(None), Err)
+    }
+
+    fn add_frame(&mut self, batch: &mut Batch) -> Result<usize> {
+        let Some(frame) = self.next_frame()? else {
+            return Err(Error::corrupt(format!(
+                "events {}-{} of {} are missing from the log in {}",
+                self.rest.from,
+                self.rest.to,
+                self.id,
+                self.engine.location()
+            )));
+        };
+        self.read(frame, batch)
     }
 
     fn next_frame(&mut self) -> Result<Option<FrameRef>> {

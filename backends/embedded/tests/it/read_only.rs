@@ -111,3 +111,45 @@ async fn a_read_only_store_refuses_writes_and_a_missing_one_is_named() {
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     writing.append(append(1, &id("a"), 0)).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_not_damaged_stays_readable() {
+    // A store whose active segment is damaged is not written to any more; but a flipped bit in one event
+    // must not take the rest of the store with it.
+    let directory = tempfile::tempdir().unwrap();
+    let writing = writer(directory.path());
+    let order = ["early", "a", "b", "a", "b", "a"];
+    let mut after = std::collections::HashMap::new();
+    for (number, name) in (1..).zip(order) {
+        let highest = after.entry(name).or_insert(0);
+        writing.append(append(number, &id(name), *highest)).await.unwrap();
+        *highest += 1;
+    }
+    let (name, byte) = writing.locate_event(&id("b"), SeqNr::new(2).unwrap()).unwrap().unwrap();
+    writing.close().await.unwrap();
+    let path = directory.path().join(name);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[usize::try_from(byte).unwrap() + 100] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+
+    let refused = EmbeddedStore::builder(directory.path()).open().unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.message().contains("read-only"), "{refused}");
+
+    let reading = reader(directory.path());
+    let whole = reading.read_all(&id("a"), SeqRange::ALL).await.unwrap();
+    assert_eq!(whole.len(), 3, "an id with an event behind the damage is certain");
+    let first = SeqRange::new(SeqNr::FIRST, SeqNr::FIRST);
+    for name in ["early", "b"] {
+        let known = reading.read_all(&id(name), first).await.unwrap();
+        assert_eq!(known.len(), 1, "what is known of {name} is delivered");
+        let all = reading.read_all(&id(name), SeqRange::ALL).await.unwrap_err();
+        assert_eq!(all.kind(), ErrorKind::Corrupt, "nobody can say that {name} ends there");
+        assert_eq!(reading.bounds(&id(name)).await.unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+    let page = reading.page(&Scope::All, None, None, 100).await.unwrap();
+    assert_eq!((page.events().len(), page.at_end()), (4, false), "what lies before the damage");
+    let next = reading.page(&Scope::All, page.next(), None, 100).await.unwrap_err();
+    assert_eq!(next.kind(), ErrorKind::Corrupt);
+    assert_eq!(reading.verify().await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
