@@ -61,7 +61,8 @@ impl LogEnd {
         bytes.try_into().expect("the fields above are 40 bytes")
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, Cow<'static, str>> {
+    /// What the bytes of the file say, or what is wrong with them.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Cow<'static, str>> {
         let bytes: &[u8; BYTES] = bytes.try_into().map_err(|_| "it is not of 40 bytes")?;
         let [m0, m1, m2, m3, m4, m5, m6, m7, v0, v1, state, rest @ ..] = *bytes;
         let [_, _, _, _, _, s0, s1, s2, s3, s4, s5, s6, s7, rest @ ..] = rest;

@@ -1,5 +1,7 @@
 //! The annals store on one machine: a segmented, group-committed log.
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod storage;
 
 mod apply;

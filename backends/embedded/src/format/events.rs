@@ -32,6 +32,9 @@ const INGEST: u8 = 1;
 /// The flag of an append that saves an offset.
 const SAVES_OFFSET: u8 = 2;
 
+/// An event takes at least a byte for each of its fields.
+const EVENT_BYTES_MIN: usize = 7;
+
 /// What stands before the events in a frame of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EventsHead {
@@ -148,6 +151,10 @@ fn head(reader: &mut Reader<'_>) -> Result<EventsHead, Malformed> {
 pub(crate) fn decode_events(body: &Bytes) -> Result<(EventsHead, Vec<StoredEvent>), Malformed> {
     let reader = &mut Reader::new(body);
     let head = head(reader)?;
+    // Otherwise a false count would take far more memory than the body has bytes.
+    if super::index(head.count) > reader.remaining() / EVENT_BYTES_MIN {
+        return Err(Malformed("there are more events than bytes for them"));
+    }
     let mut events = Vec::with_capacity(super::index(head.count));
     let (mut manifest, mut event_manifest) = (Arc::from(""), Arc::from(""));
     let mut seq_nr = head.first;

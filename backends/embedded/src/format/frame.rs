@@ -41,7 +41,7 @@ impl FrameKind {
         }
     }
 
-    const fn of(code: u8) -> Option<Self> {
+    pub(crate) const fn of(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Events),
             2 => Some(Self::Delete),
@@ -179,6 +179,21 @@ impl FrameHeader {
             return Err(Malformed("the padding of a frame is not zero"));
         }
         Ok(FRAME_HEADER_BYTES..end)
+    }
+}
+
+/// Makes the checksums of `frame` right, whatever it holds: for fuzzing.
+pub(crate) fn reseal_frame(frame: &mut [u8], epoch: u64) {
+    let Some((header, body)) = frame.split_first_chunk_mut::<FRAME_HEADER_BYTES>() else { return };
+    let [l0, l1, l2, l3, ..] = *header;
+    let length = index(u32::from_le_bytes([l0, l1, l2, l3]));
+    let body = body.get(..length.saturating_sub(FRAME_HEADER_BYTES)).unwrap_or(body);
+    if let Some(place) = header.get_mut(12..16) {
+        place.copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    }
+    let checksum = header_checksum(epoch, header);
+    if let Some(place) = header.get_mut(4..8) {
+        place.copy_from_slice(&checksum.to_le_bytes());
     }
 }
 

@@ -14,7 +14,8 @@ mod tests;
 pub(crate) use encoding::Malformed;
 pub(crate) use events::{decode_events, decode_events_head, encode_events};
 pub(crate) use frame::{
-    FRAME_HEADER_BYTES, FrameHeader, FrameKind, Link, SealedBody, seal_body, seal_frame,
+    FRAME_HEADER_BYTES, FrameHeader, FrameKind, Link, SealedBody, reseal_frame, seal_body,
+    seal_frame,
 };
 pub(crate) use record::{Delete, OffsetSave, SnapshotDelete, SnapshotSave};
 pub(crate) use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};

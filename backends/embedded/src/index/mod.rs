@@ -28,6 +28,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use blocks::reseal_blocks;
 pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory};
 pub(crate) use hash::text_hash;
 pub(crate) use previous::PreviousSegments;

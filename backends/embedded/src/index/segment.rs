@@ -246,7 +246,6 @@ impl SegmentIndex {
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`; what `visit` gives.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction will rewrite segments by it"))]
     pub(crate) fn for_each_id(&self, mut visit: impl FnMut(IdRecord) -> Result<()>) -> Result<()> {
         self.ids.for_each(&self.blocks, |block, _, record| {
             let (text, fields) = self.parse_id(block, record)?;

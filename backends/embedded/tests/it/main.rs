@@ -13,6 +13,7 @@ mod damage;
 mod decoder;
 mod faults;
 mod files;
+mod fuzz;
 mod format_document;
 mod golden;
 mod kill;

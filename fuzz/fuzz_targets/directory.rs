@@ -1,0 +1,6 @@
+//! See `annals_embedded::fuzzing::directory`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    annals_embedded::fuzzing::directory(bytes);
+});
