@@ -83,6 +83,9 @@ pub mod environment;
 mod store;
 mod url;
 
+#[cfg(doctest)]
+mod guide;
+
 pub use annals_core::*;
 pub use annals_entity::{
     Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Recover,

@@ -6,6 +6,7 @@
 mod data;
 mod fixture;
 mod flaw;
+mod guide;
 
 mod plain;
 mod plain_kept;
