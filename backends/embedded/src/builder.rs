@@ -10,6 +10,7 @@ use annals_core::{Error, ErrorKind, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
+use crate::backup::check_finished;
 use crate::catalog::{MemIndex, Sealed, State};
 use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
@@ -24,11 +25,9 @@ use crate::recovery::{Purpose, Recovered, Recovery, segments};
 use crate::sealer::Sealer;
 use crate::settings::Settings;
 use crate::stats::Counters;
-use crate::storage::{Disk, LockGuard, Storage};
+use crate::storage::{Disk, LOCK_FILE, LockGuard, Storage};
 use crate::store::{EmbeddedStore, Owned};
 
-/// The file that the writing process holds locked.
-const LOCK_FILE: &str = "lock";
 /// How long an opening waits for the lock: one who only looks holds it for a moment.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -95,7 +94,10 @@ impl EmbeddedBuilder {
         remove_leftovers(&*storage).map_err(|error| unusable(&*storage, error))?;
         let end_file = match EndFile::open(&*storage, true) {
             Ok(Some(end_file)) => end_file,
-            Ok(None) => create(&*storage, &self.settings)?,
+            Ok(None) => {
+                check_finished(&*storage)?;
+                create(&*storage, &self.settings)?
+            }
             Err(error) => return Err(unusable(&*storage, error)),
         };
         let end = end_file.read(&*storage)?;
@@ -124,7 +126,10 @@ impl EmbeddedBuilder {
         let location = storage.location();
         let end_file = match EndFile::open(&*storage, false) {
             Ok(Some(end_file)) => end_file,
-            Ok(None) => return Err(Error::invalid(format!("there is no store in {location}"))),
+            Ok(None) => {
+                check_finished(&*storage)?;
+                return Err(Error::invalid(format!("there is no store in {location}")));
+            }
             Err(error) => return Err(unusable(&*storage, error)),
         };
         let store_id = end_file.read(&*storage)?.store_id;
@@ -247,7 +252,7 @@ pub(crate) fn unusable(storage: &dyn Storage, error: io::Error) -> Error {
     clippy::disallowed_methods,
     reason = "waiting for the lock happens before the engine runs"
 )]
-fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
+pub(crate) fn take_lock(storage: &dyn Storage) -> Result<Box<dyn LockGuard>> {
     let since = Instant::now();
     loop {
         let lock = storage.lock(LOCK_FILE).map_err(|error| unusable(storage, error))?;

@@ -98,10 +98,19 @@ impl EndFile {
     /// bytes are durable: a loss of power must not leave an empty one.
     pub(crate) fn create(storage: &dyn Storage, end: &LogEnd) -> io::Result<Self> {
         let file = storage.create(UNFINISHED)?;
+        Self::finish(storage, file, UNFINISHED, end)
+    }
+
+    /// Makes `file`, called `name` so far, the end file; durable when the directory is synced.
+    pub(crate) fn finish(
+        storage: &dyn Storage,
+        file: Arc<dyn StorageFile>,
+        name: &str,
+        end: &LogEnd,
+    ) -> io::Result<Self> {
         let end_file = Self { file };
-        end_file.write(end)?;
-        end_file.file.sync()?;
-        storage.rename(UNFINISHED, END_FILE)?;
+        end_file.write_synced(end)?;
+        storage.rename(name, END_FILE)?;
         Ok(end_file)
     }
 

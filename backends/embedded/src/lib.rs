@@ -5,6 +5,7 @@ pub mod fuzzing;
 pub mod storage;
 
 mod apply;
+mod backup;
 mod builder;
 mod catalog;
 mod damage;
@@ -28,6 +29,7 @@ mod stats;
 mod store;
 mod verify;
 
+pub use backup::Backup;
 pub use builder::EmbeddedBuilder;
 pub use settings::Settings;
 pub use stats::Stats;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use operations::{Completions, Copy, Health, Man, Offsets, OffsetsSet};
+pub(crate) use operations::{Backup, Completions, Copy, Health, Man, Offsets, OffsetsSet};
 
 /// Look into a store of events, and run it.
 #[derive(Debug, Parser)]
@@ -62,8 +62,8 @@ pub(crate) enum Noun {
     Offsets(Offsets),
     /// Copy everything between stores, also while the source is live; what is there is compared.
     Copy(Copy),
-    /// Back up a running store (not in this version).
-    Backup(Rest),
+    /// Back up an embedded store, also while it is written to; to restore a backup is to open it.
+    Backup(Backup),
     /// The tables of a server store (not in this version).
     Schema(Rest),
     /// The settings (not in this version: `--config` names the file of another command).

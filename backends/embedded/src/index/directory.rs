@@ -335,6 +335,11 @@ fn open_listed(
     Ok(Some((runs, damaged)))
 }
 
+/// The last segment of the directory run whose file is called `name`, if one's is.
+pub(crate) fn directory_run_end(name: &str) -> Option<SegmentNr> {
+    Span::of_name(name).map(|span| span.last)
+}
+
 /// Removes unfinished files, of runs and of indexes, and superseded runs.
 fn remove_leftovers(storage: &dyn Storage, superseded: impl Fn(Span) -> bool) -> io::Result<()> {
     for name in storage.list()? {

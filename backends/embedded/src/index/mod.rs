@@ -29,7 +29,7 @@ mod table;
 mod tests;
 
 pub(crate) use blocks::reseal_blocks;
-pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory};
+pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory, directory_run_end};
 pub(crate) use hash::text_hash;
 pub(crate) use previous::PreviousSegments;
 pub(crate) use record::IdRecord;

@@ -54,6 +54,10 @@ impl Storage for Disk {
         self.directory.display().to_string()
     }
 
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.directory)
+    }
+
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let path = self.path(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
@@ -166,6 +170,14 @@ impl StorageFile for DiskFile {
     fn write_path(&self) -> WritePath {
         if self.direct.is_some() { WritePath::Direct } else { WritePath::Buffered }
     }
+}
+
+/// Makes the file `name` of the directory `from` a file of the directory `to` as well.
+///
+/// # Errors
+/// What the system says: the two may be in different file systems, or in one without such names.
+pub(crate) fn link(from: &Path, to: &Path, name: &str) -> io::Result<()> {
+    fs::hard_link(from.join(name), to.join(name))
 }
 
 /// When direct writes are synced.

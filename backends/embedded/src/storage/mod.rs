@@ -10,10 +10,15 @@ mod disk;
 
 use std::fmt::Debug;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use aligned::{AlignedBuf, BLOCK_BYTES};
 pub use disk::Disk;
+pub(crate) use disk::link;
+
+/// The file that the writing process holds locked.
+pub(crate) const LOCK_FILE: &str = "lock";
 
 /// How synced writes reach the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +43,12 @@ impl WritePath {
 pub trait Storage: Debug + Send + Sync + 'static {
     /// Where the store is, for messages.
     fn location(&self) -> String;
+
+    /// The directory of the file system that the files are in, if they are in one: backups share files
+    /// between two of them. Only ever a saving, so a storage need not have one.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 
     /// Makes the file `name`, open for reading and writing.
     ///

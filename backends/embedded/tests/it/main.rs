@@ -7,6 +7,7 @@
     reason = "tests may panic, wait and start tasks"
 )]
 
+mod backup;
 mod child;
 mod conformance;
 mod damage;

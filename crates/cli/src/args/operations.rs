@@ -37,6 +37,15 @@ pub(crate) struct Copy {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// The directory of the backup: absent, empty, or of a backup that was interrupted.
+    pub(crate) dir: PathBuf,
+    /// Read the whole backup afterwards and check every byte.
+    #[arg(long)]
+    pub(crate) verify: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Health {
     /// The most seconds until the store must have answered.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]

@@ -2,6 +2,7 @@
 
 mod append;
 mod append_line;
+mod backup;
 mod copy;
 mod events;
 mod export;
@@ -50,7 +51,7 @@ pub(crate) async fn run(
         Noun::Offsets(Offsets::List) => offsets::list(session, output).await,
         Noun::Offsets(Offsets::Set(args)) => offsets::set(args, session, output, report).await,
         Noun::Copy(args) => copy::run(args, session, output, report).await,
-        Noun::Backup(_) => absent("backup", "use export"),
+        Noun::Backup(args) => backup::run(args, session, output, report).await,
         Noun::Schema(_) => absent("schema", "it is for server stores"),
         Noun::Config(_) => absent("config", "it is for server stores"),
         Noun::Cleanup(_) => absent("cleanup", "use events delete and snapshots delete"),

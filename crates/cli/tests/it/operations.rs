@@ -1,8 +1,10 @@
 //! Running a store: offsets, health, completions and manual pages.
 
+use std::io::{BufReader, Write};
+
 use serde_json::{Value, json};
 
-use crate::directory::{Directory, lines};
+use crate::directory::{Directory, end, lines, next_line};
 use crate::support::{Program, Shared};
 
 #[test]
@@ -67,4 +69,30 @@ fn completions_and_pages_know_every_command() {
     assert_eq!((written.code, written.stdout.as_str()), (0, ""));
     let append = std::fs::read_to_string(pages.join("annals-events-append.1")).unwrap();
     assert!(append.contains("in\\-flight"), "{append}");
+}
+
+#[test]
+fn a_backup_is_made_beside_the_writer_and_opened_like_a_store() {
+    let store = Directory::new();
+    let mut writer = store.command("events append a").spawn().unwrap();
+    let mut stdin = writer.stdin.take().unwrap();
+    let mut receipts = BufReader::new(writer.stdout.take().unwrap());
+    for number in 1..=3 {
+        writeln!(stdin, "{{\"payload\":{number}}}").unwrap();
+        next_line(&mut receipts);
+    }
+    let backup = Directory::new();
+    let command = format!("backup {} --verify", backup.path().display());
+    let made = &store.rows(&command, "")[0];
+    assert_eq!((&made["segments"], &made["verified"]), (&json!(1), &json!(true)));
+    store.fails(&command, "", 3);
+    writeln!(stdin, "{{\"payload\":4}}").unwrap();
+    drop(stdin);
+    assert!(end(writer).success());
+
+    assert_eq!(backup.rows("events list a", "").len(), 3);
+    assert_eq!(backup.rows("verify", "").last().unwrap()["problems"], 0);
+    assert_eq!(backup.rows("events append a", "{\"payload\":5}")[0]["sequence_nr"], 4);
+    assert_eq!(store.rows("events list a", "").len(), 4);
+    Program::new().run("backup nowhere", "").failed(3, &["embedded"]);
 }

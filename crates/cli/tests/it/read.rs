@@ -172,7 +172,6 @@ fn what_is_not_there_yet_is_unsupported() {
     let program = Program::new();
     for command in [
         "ids rebuild",
-        "backup dir",
         "schema show",
         "schema create --yes",
         "config check",
