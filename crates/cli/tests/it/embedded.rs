@@ -110,8 +110,13 @@ fn damage_where_the_log_ends_is_exit_code_7() {
     let store = Directory::new();
     store.rows("events append a", "{\"payload\":\"number 1\"}\n{\"payload\":\"number 2\"}");
     flip_a_bit(&store.path(), b"number 1");
-    let said = store.fails("verify", "", 7);
-    assert!(said.contains("corrupt") && said.contains("byte"), "{said}");
+    let verified = store.run("verify", "");
+    assert_eq!(verified.status.code(), Some(7), "{}", stderr(&verified));
+    let told = lines(&verified.stdout);
+    assert_eq!(told[0]["problem"], "checksum");
+    assert!(told[0]["message"].as_str().unwrap().contains("byte"), "{told:?}");
+    assert_eq!(told.last().unwrap()["problems"], told.len() - 1);
+    store.fails("events append a", "{\"payload\":1}", 7);
 }
 
 #[test]
