@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use annals_core::{AppendId, Clock, Ids, Sleep, Timestamp, WriterId};
 use uuid::Builder;
@@ -25,6 +26,11 @@ impl Clock for System {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+    }
+
+    fn monotonic(&self) -> Duration {
+        static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
+        FIRST.elapsed()
     }
 }
 
@@ -67,6 +73,14 @@ mod tests {
     #[test]
     fn the_clock_is_past_2024() {
         assert!(System::new().now() > Timestamp::from_millis(1_704_067_200_000));
+    }
+
+    #[test]
+    fn durations_are_measured_by_a_clock_that_never_goes_back() {
+        let system = System::new();
+        let before = system.monotonic();
+        std::thread::sleep(Duration::from_millis(2));
+        assert!(system.monotonic() >= before + Duration::from_millis(2));
     }
 
     #[tokio::test(start_paused = true)]

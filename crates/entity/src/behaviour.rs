@@ -7,7 +7,7 @@ use std::sync::Weak;
 use annals_core::{PersistenceId, SeqNr, Tags, Timestamp};
 
 use crate::myself::{Mail, Nowhere};
-use crate::{Effect, Myself, Signal};
+use crate::{Causation, Effect, Myself, Signal};
 
 /// An event-sourced entity. The value is its state; commands are handled by plain synchronous
 /// functions, so they are easy to test.
@@ -72,12 +72,25 @@ pub struct Context<'a> {
     now: Timestamp,
     /// A `Weak<dyn Mail<B>>`: the context is of no type, so that handlers need not name it.
     mail: Option<&'a (dyn Any + Send + Sync)>,
+    causation: Option<&'a Causation>,
 }
 
 impl<'a> Context<'a> {
     /// The context of entity `id` after event `seq_nr`, at `now`: for tests of a handler.
     pub fn new(id: &'a PersistenceId, seq_nr: SeqNr, now: Timestamp) -> Self {
-        Self { id, seq_nr, now, mail: None }
+        Self { id, seq_nr, now, mail: None, causation: None }
+    }
+
+    /// The same context of a command that came because of `causation`.
+    #[must_use]
+    pub fn because(mut self, causation: Option<&'a Causation>) -> Self {
+        self.causation = causation;
+        self
+    }
+
+    /// Why the command came, if its sender said so.
+    pub fn causation(&self) -> Option<&'a Causation> {
+        self.causation
     }
 
     pub(crate) fn with_mail<B: EventSourced>(mut self, mail: &'a Weak<dyn Mail<B>>) -> Self {
@@ -128,6 +141,7 @@ impl fmt::Debug for Context<'_> {
             .field("id", &self.id)
             .field("seq_nr", &self.seq_nr)
             .field("now", &self.now)
+            .field("causation", &self.causation)
             .finish_non_exhaustive()
     }
 }

@@ -15,9 +15,27 @@ use crate::{EventSourced, Reply};
 #[must_use = "an effect does nothing unless a handler returns it"]
 pub struct Effect<B: EventSourced> {
     pub(crate) events: Few<B::Event>,
-    pub(crate) metadata: Option<Payload>,
+    pub(crate) metadata: Metadata,
     pub(crate) steps: Few<Step<B>>,
     pub(crate) flags: Flags,
+}
+
+/// What is kept beside events.
+pub(crate) enum Metadata {
+    None,
+    Same(Payload),
+    Each(Vec<Option<Payload>>),
+}
+
+impl Metadata {
+    /// Of the effect's event at `index`.
+    pub(crate) fn of(&self, index: usize) -> Option<&Payload> {
+        match self {
+            Self::None => None,
+            Self::Same(metadata) => Some(metadata),
+            Self::Each(each) => each.get(index)?.as_ref(),
+        }
+    }
 }
 
 /// What an effect asks for besides events and steps.
@@ -33,7 +51,7 @@ pub(crate) struct Flags {
 
 impl<B: EventSourced> Effect<B> {
     fn new(events: Few<B::Event>) -> Self {
-        Self { events, metadata: None, steps: Few::None, flags: Flags::default() }
+        Self { events, metadata: Metadata::None, steps: Few::None, flags: Flags::default() }
     }
 
     /// Persists one event.
@@ -79,9 +97,17 @@ impl<B: EventSourced> Effect<B> {
         Self::none().then_stop()
     }
 
-    /// Keeps `metadata` beside each event of this effect.
+    /// Keeps `metadata` beside each event of this effect, instead of the command's
+    /// [`Causation`](crate::Causation).
     pub fn with_metadata(mut self, metadata: Payload) -> Self {
-        self.metadata = Some(metadata);
+        self.metadata = Metadata::Same(metadata);
+        self
+    }
+
+    /// Keeps beside each event of this effect what `metadata` gives for it; where that is nothing, the
+    /// command's [`Causation`](crate::Causation).
+    pub fn with_metadata_of(mut self, metadata: impl Fn(&B::Event) -> Option<Payload>) -> Self {
+        self.metadata = Metadata::Each(self.events.as_slice().iter().map(metadata).collect());
         self
     }
 

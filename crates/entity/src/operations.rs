@@ -12,10 +12,13 @@ use annals_core::{
 };
 use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug_span};
 
 use crate::machine::{
     Attempts, Config, Next, Recovered, Recovery, Retention, Save, Saved, Superfluous, panics,
 };
+use crate::measures::{Measures, Stopwatch, outcome};
 use crate::{EventSourced, Recover};
 
 /// What the workers of a region share.
@@ -24,6 +27,7 @@ pub(crate) struct Shared<B: EventSourced> {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) measures: Measures,
     pub(crate) sleep: Arc<dyn Sleep>,
     /// The settings' `active_max`, shared out.
     pub(crate) active_max_per_shard: Option<usize>,
@@ -33,7 +37,16 @@ pub(crate) struct Shared<B: EventSourced> {
 
 impl<B: EventSourced> Shared<B> {
     /// Stores `append`, repeating the very same one as [`Attempts`] decides, until the deadline.
-    pub(crate) async fn write(&self, append: Append) -> Result<Appended> {
+    pub(crate) async fn write(&self, append: Append, span: Span) -> Result<Appended> {
+        let (watch, events) = (Stopwatch::start(self.clock.as_ref()), append.events().len());
+        let written = self.write_until_answered(append).instrument(span.clone()).await;
+        let outcome = outcome(&written);
+        span.record("outcome", outcome);
+        self.measures.append(events, watch, self.clock.as_ref(), outcome);
+        written
+    }
+
+    async fn write_until_answered(&self, append: Append) -> Result<Appended> {
         let settings = &self.config.settings;
         let mut attempts = Attempts::new(settings.write_retry, self.config.ids.clone());
         let mut deadline = self.sleep.sleep(settings.write_deadline);
@@ -47,6 +60,8 @@ impl<B: EventSourced> Shared<B> {
                 Next::Done(result) => return result,
                 Next::Repeat(delay) => delay,
             };
+            tracing::debug!(?delay, "an append is repeated");
+            self.measures.append_repeated();
             match select(self.sleep.sleep(delay), deadline.as_mut()).await {
                 Either::Left(_) => {}
                 Either::Right(_) => return Err(attempts.deadline_passed(&append, false)),
@@ -62,7 +77,14 @@ impl<B: EventSourced> Shared<B> {
     ) -> Result<Recovered<B>> {
         let permit = self.recoveries.acquire().await;
         let _permit = permit.map_err(|_| Error::closed(format!("{id}: the region is closed")))?;
-        let recovered = self.recover_permitted(id, writer).await;
+        let watch = Stopwatch::start(self.clock.as_ref());
+        let span =
+            debug_span!("annals.recover", persistence_id = %id, events = Empty, outcome = Empty);
+        let recovered = self.recover_permitted(id, writer).instrument(span.clone()).await;
+        let replayed = recovered.as_ref().map_or(0, |recovered| recovered.replayed);
+        let outcome = outcome(&recovered);
+        span.record("outcome", outcome).record("events", replayed);
+        self.measures.recovery(replayed, watch, self.clock.as_ref(), outcome);
         if let Err(error) = &recovered {
             tracing::warn!(%id, %error, "an entity was not recovered");
             self.leave(id, writer).await;
@@ -136,7 +158,11 @@ impl<B: EventSourced> Shared<B> {
     pub(crate) async fn save(&self, save: Save) -> Saved {
         let Save { snapshot, retention } = save;
         let (id, seq_nr) = (snapshot.persistence_id.clone(), snapshot.seq_nr);
-        let saved = self.step(&id, self.snapshots.save(snapshot)).await;
+        let span = debug_span!("annals.save", persistence_id = %id, seq_nr = seq_nr.get(), outcome = Empty);
+        let save = self.step(&id, self.snapshots.save(snapshot));
+        let saved = save.instrument(span.clone()).await;
+        span.record("outcome", outcome(&saved));
+        self.measures.snapshot(outcome(&saved));
         if let Err(error) = &saved {
             tracing::warn!(%id, %seq_nr, %error, "a snapshot was not saved; older ones are kept");
             return Saved::only(seq_nr, saved);

@@ -5,22 +5,20 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Slice, Store};
-use futures_util::future::{Either, select};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::machine::{Cadence, Config, Envelope, Ticket};
+use crate::measures::Measures;
 use crate::myself::Mail;
 use crate::operations::Shared;
-use crate::reply::{Caller, reply_channel};
 use crate::settings::{Keep, Settings};
 use crate::shard::{Message, Shard};
-use crate::{EventAdapter, EventFormat, EventSourced, Reply, adapted, plain};
+use crate::{EntityRef, EventAdapter, EventFormat, EventSourced, adapted, plain};
 
 /// What a region takes from outside.
 #[derive(Debug, Clone)]
@@ -137,6 +135,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             journal: store.journal,
             snapshots: store.snapshots,
             clock: components.clock,
+            measures: Measures::new(B::ENTITY_TYPE),
             sleep: components.sleep,
         };
         Region::start(shards, &runtime, shared)
@@ -159,8 +158,8 @@ struct Door<B: EventSourced> {
     accepted: Arc<AtomicUsize>,
 }
 
-struct Region<B: EventSourced> {
-    shared: Arc<Shared<B>>,
+pub(crate) struct Region<B: EventSourced> {
+    pub(crate) shared: Arc<Shared<B>>,
     doors: Vec<Door<B>>,
     workers: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -191,13 +190,12 @@ impl<B: EventSourced> Region<B> {
         usize::from(id.slice().get()) * self.doors.len() / usize::from(Slice::COUNT)
     }
 
-    /// Accepts a command for one of the entities of `shard`.
-    fn accept(
+    /// Accepts a command for one of the entities of `shard`; `envelope` makes of a place what goes in.
+    pub(crate) fn accept(
         &self,
         shard: usize,
         id: &PersistenceId,
-        command: B::Command,
-        caller: Option<Caller>,
+        envelope: impl FnOnce(Ticket) -> Envelope<B>,
     ) -> Result<()> {
         let door = self.doors.get(shard).expect("a slice falls on one of the shards");
         let max = self.shared.config.settings.shard_mailbox_max;
@@ -207,8 +205,7 @@ impl<B: EventSourced> Region<B> {
                  written"
             )));
         };
-        let envelope = Envelope::new(command, caller, Some(ticket));
-        door.inbox.send(Message::Command(id.clone(), envelope)).map_err(|_| {
+        door.inbox.send(Message::Command(id.clone(), envelope(ticket))).map_err(|_| {
             Error::closed(format!("{id}: the region has stopped; nothing was written"))
         })
     }
@@ -216,7 +213,8 @@ impl<B: EventSourced> Region<B> {
 
 impl<B: EventSourced> Mail<B> for Region<B> {
     fn send(&self, id: &PersistenceId, command: B::Command) -> Result<()> {
-        self.accept(self.shard_of(id), id, command, None)
+        let envelope = |ticket| Envelope::new(command, None, Some(ticket));
+        self.accept(self.shard_of(id), id, envelope)
     }
 }
 
@@ -240,7 +238,7 @@ impl<B: EventSourced> Entities<B> {
 
     fn reference(&self, id: Result<PersistenceId, Arc<str>>) -> EntityRef<B> {
         let shard = id.as_ref().map_or(0, |id| self.0.shard_of(id));
-        EntityRef { region: self.0.clone(), id, shard }
+        EntityRef::new(self.0.clone(), id, shard)
     }
 
     /// Stops the region: from now on commands get `Closed`; those that were accepted are carried out
@@ -279,104 +277,5 @@ impl<B: EventSourced> fmt::Debug for Entities<B> {
             .field("entity_type", &B::ENTITY_TYPE)
             .field("shards", &self.0.doors.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A handle to one entity, awake or not. Cheap to clone and to keep.
-pub struct EntityRef<B: EventSourced> {
-    region: Arc<Region<B>>,
-    id: Result<PersistenceId, Arc<str>>,
-    shard: usize,
-}
-
-impl<B: EventSourced> EntityRef<B> {
-    /// Sends the command that `command` makes of a reply, and waits for the answer within
-    /// [`Settings::ask_deadline`]. Dropping the future withdraws the command, if the entity has not
-    /// taken it yet.
-    ///
-    /// # Errors
-    /// Nothing of the command was written: `Unavailable` (the mailbox is full, the store did not
-    /// answer, or the deadline passed while the command waited), `Conflict` (other writers won each
-    /// time), `Fenced`, `Invalid` (refused by the store or unhandled), `Corrupt` and `Unsupported`
-    /// (the entity cannot be recovered), `Closed` (the region is stopping).
-    /// Perhaps written: `OutcomeUnknown` (also when the deadline passed while the entity was carrying
-    /// the command out). `Internal`: the behaviour panicked, or dropped the reply without an answer
-    /// (*unanswered*); the message says what that means for the events.
-    pub async fn ask<T: Send + 'static>(
-        &self,
-        command: impl FnOnce(Reply<T>) -> B::Command,
-    ) -> Result<T> {
-        self.ask_within(self.region.shared.config.settings.ask_deadline, command).await
-    }
-
-    /// As [`EntityRef::ask`], with its own deadline.
-    ///
-    /// # Errors
-    /// As [`EntityRef::ask`].
-    pub async fn ask_within<T: Send + 'static>(
-        &self,
-        deadline: Duration,
-        command: impl FnOnce(Reply<T>) -> B::Command,
-    ) -> Result<T> {
-        let (reply, answer) = reply_channel();
-        let caller = answer.caller();
-        self.send(command(reply), Some(caller))?;
-        let passed = self.region.shared.sleep.sleep(deadline);
-        let answer = match select(answer, passed).await {
-            Either::Left((answer, _)) => return answer,
-            Either::Right(((), answer)) => answer,
-        };
-        answer.give_up().unwrap_or_else(|given_up| {
-            let id = self.name();
-            Err(if given_up.taken {
-                Error::outcome_unknown(format!(
-                    "{id} did not answer within {deadline:?}: the command may yet be carried out"
-                ))
-            } else {
-                Error::unavailable(format!(
-                    "{id} did not take the command within {deadline:?}: it was withdrawn, nothing \
-                     of it was written"
-                ))
-            })
-        })
-    }
-
-    /// Sends a command without waiting. `Ok` means accepted, not carried out: what fails later is
-    /// told to nobody.
-    ///
-    /// # Errors
-    /// `Unavailable` if the shard's mailbox is full, `Closed` if the region is stopping, `Invalid` if
-    /// the entity's id is not valid.
-    pub fn tell(&self, command: B::Command) -> Result<()> {
-        self.send(command, None)
-    }
-
-    /// The entity's persistence id, if it is valid.
-    pub fn id(&self) -> Option<&PersistenceId> {
-        self.id.as_ref().ok()
-    }
-
-    fn send(&self, command: B::Command, caller: Option<Caller>) -> Result<()> {
-        let id = match &self.id {
-            Ok(id) => id,
-            Err(message) => return Err(Error::invalid(message.as_ref())),
-        };
-        self.region.accept(self.shard, id, command, caller)
-    }
-
-    fn name(&self) -> &str {
-        self.id().map_or("", PersistenceId::as_str)
-    }
-}
-
-impl<B: EventSourced> Clone for EntityRef<B> {
-    fn clone(&self) -> Self {
-        Self { region: self.region.clone(), id: self.id.clone(), shard: self.shard }
-    }
-}
-
-impl<B: EventSourced> fmt::Debug for EntityRef<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("EntityRef").field(&self.name()).finish()
     }
 }

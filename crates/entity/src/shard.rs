@@ -21,11 +21,12 @@ use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::EventSourced;
 use crate::effect::Work;
 use crate::machine::{Cx, Envelope, Input, Machine, Output, Saved, TimerId};
+use crate::measures::Measures;
 use crate::operations::Shared;
 use crate::passivation::{Idlers, Look, Stay, TICKS};
+use crate::{Causation, EventSourced};
 
 /// About how many messages and ends of operations are handled before the task yields to others.
 const TURN: usize = 128;
@@ -63,6 +64,7 @@ struct Slot<B: EventSourced> {
 impl<B: EventSourced> Drop for Slot<B> {
     fn drop(&mut self) {
         self.timers.iter().for_each(|(_, sleep)| sleep.abort());
+        Measures::new(B::ENTITY_TYPE).left();
     }
 }
 
@@ -221,6 +223,7 @@ impl<B: EventSourced> Shard<B> {
         let (stay, active_at) = (self.idlers.enter(id.clone()), self.idlers.tick());
         self.keep_ticking();
         let timers = Vec::new();
+        self.shared.measures.entered();
         Box::new(Slot { machine: Machine::new(id.clone()), stay, active_at, timers })
     }
 
@@ -253,19 +256,22 @@ impl<B: EventSourced> Shard<B> {
         let shared = self.shared.clone();
         let id = id.clone();
         let operation: Operation<B> = match output {
-            Output::Write(append) => Box::pin(async move {
-                let written = AssertUnwindSafe(shared.write(append)).catch_unwind().await;
+            Output::Write(append, span) => Box::pin(async move {
+                let write = shared.write(append, span);
+                let written = AssertUnwindSafe(write).catch_unwind().await;
                 let written = written.unwrap_or_else(|_| Err(store_panicked(&id)));
                 Done::Entity(id, Input::Written(written))
             }),
             Output::Recover(writer) => Box::pin(async move {
-                let recovered = AssertUnwindSafe(shared.recover(&id, &writer)).catch_unwind().await;
+                let recover = shared.recover(&id, &writer);
+                let recovered = AssertUnwindSafe(recover).catch_unwind().await;
                 let recovered = recovered.unwrap_or_else(|_| Err(store_panicked(&id)));
                 Done::Entity(id, Input::Recovered(recovered))
             }),
             Output::Save(save) => Box::pin(async move {
                 let seq_nr = save.snapshot.seq_nr;
-                let saved = AssertUnwindSafe(shared.save(*save)).catch_unwind().await;
+                let save = shared.save(*save);
+                let saved = AssertUnwindSafe(save).catch_unwind().await;
                 let failed = |_| Saved::only(seq_nr, Err(store_panicked(&id)));
                 let saved = saved.unwrap_or_else(failed);
                 Done::Entity(id, Input::Saved(Box::new(saved)))
@@ -278,7 +284,7 @@ impl<B: EventSourced> Shard<B> {
                 let _ = AssertUnwindSafe(shared.leave(&id, &writer)).catch_unwind().await;
                 Done::Entity(id, Input::Left)
             }),
-            Output::Work(work) => work_of(shared, id, work),
+            Output::Work(work, causation) => work_of(shared, id, work, causation),
             Output::StartTimer(timer, after) => return self.start_timer(id, timer, after),
             Output::CancelTimer(timer) => return self.forget_timer(&id, timer),
             Output::Remove => {
@@ -330,6 +336,7 @@ fn work_of<B: EventSourced>(
     shared: Arc<Shared<B>>,
     id: PersistenceId,
     work: Work<B>,
+    causation: Option<Arc<Causation>>,
 ) -> Operation<B> {
     Box::pin(async move {
         let command = match work {
@@ -345,7 +352,7 @@ fn work_of<B: EventSourced>(
                 }
             },
         };
-        Done::Entity(id, Input::Command(Envelope::own(command)))
+        Done::Entity(id, Input::Command(Envelope::own(command, causation)))
     })
 }
 

@@ -31,13 +31,20 @@ use std::sync::Arc;
 
 use annals_core::{Codec, Error, PersistenceId, Result, SeqNr, Timestamp};
 
-use crate::{Answer, Context, Effect, EventSourced, Reply, reply_channel};
+use crate::{Answer, Causation, Context, Effect, EventSourced, Reply, reply_channel};
 
 /// An entity named `test` whose history is `events`.
 pub fn given<B: EventSourced>(events: impl IntoIterator<Item = B::Event>) -> Given<B> {
     let id = PersistenceId::of(B::ENTITY_TYPE, "test").expect("an entity type is a valid one");
     let state = B::empty(id.entity_id());
-    let mut given = Given { id, state, seq_nr: SeqNr::ZERO, now: Timestamp::UNKNOWN, codec: None };
+    let mut given = Given {
+        id,
+        state,
+        seq_nr: SeqNr::ZERO,
+        now: Timestamp::UNKNOWN,
+        causation: None,
+        codec: None,
+    };
     for event in events {
         given.apply(&event);
     }
@@ -50,6 +57,7 @@ pub struct Given<B: EventSourced> {
     state: B,
     seq_nr: SeqNr,
     now: Timestamp,
+    causation: Option<Causation>,
     codec: Option<Arc<dyn Codec<B::Event>>>,
 }
 
@@ -58,6 +66,13 @@ impl<B: EventSourced> Given<B> {
     #[must_use]
     pub fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
+        self
+    }
+
+    /// Handles commands that came because of `causation`.
+    #[must_use]
+    pub fn because(mut self, causation: Causation) -> Self {
+        self.causation = Some(causation);
         self
     }
 
@@ -79,7 +94,8 @@ impl<B: EventSourced> Given<B> {
     /// If the behaviour does, or if the codec cannot take an event there and back.
     pub fn when<T>(mut self, command: impl FnOnce(Reply<T>) -> B::Command) -> Then<B, T> {
         let (reply, answer) = reply_channel();
-        let context = Context::new(&self.id, self.seq_nr, self.now);
+        let context =
+            Context::new(&self.id, self.seq_nr, self.now).because(self.causation.as_ref());
         let mut effect = self.state.handle(command(reply), &context);
         let taken = std::mem::replace(&mut effect.events, crate::effect::Few::None);
         let mut events = Vec::new();

@@ -9,13 +9,16 @@
 
 use std::sync::Arc;
 
-use annals_core::{Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
+use annals_core::{AppendId, Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
+
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::envelope::Envelope;
 use super::mailbox::Mailbox;
 use super::{Config, Live, Output, panics};
 use crate::effect::{Effect, Few, Flags, Left, Step};
-use crate::{Context, EventSourced, Written};
+use crate::{Causation, Context, EventSourced, Written};
 
 /// What was decided and is not stored yet.
 pub(crate) struct Batch<B: EventSourced> {
@@ -114,14 +117,17 @@ impl<B: EventSourced> Batch<B> {
         out: &mut Vec<Output<B>>,
     ) -> Option<Envelope<B>> {
         let Turn { id, now, config } = turn;
-        let context =
-            Context::new(id, live.seq_nr.plus(self.event_count), *now).with_mail(&config.mail);
+        let causation = envelope.causation.as_deref();
+        let context = Context::new(id, live.seq_nr.plus(self.event_count), *now)
+            .with_mail(&config.mail)
+            .because(causation);
         let state = &live.state;
-        let decided = panics::caught(|| {
+        let decide = || {
             let effect = state.handle(envelope.command.clone(), &context);
-            let encoded = encode(turn, &effect)?;
+            let encoded = encode(turn, &effect, causation)?;
             Ok((effect, encoded))
-        });
+        };
+        let decided = envelope.span.in_scope(|| panics::caught(decide));
         let (effect, encoded) = match decided {
             Ok(Ok(decided)) => decided,
             Ok(Err(error)) => {
@@ -149,6 +155,23 @@ impl<B: EventSourced> Batch<B> {
             mailbox.unstash_all();
         }
         None
+    }
+
+    /// The span of its append, which follows from those of its commands.
+    pub(super) fn span(&self, live: &Live<B>, append_id: AppendId, id: &PersistenceId) -> Span {
+        let span = tracing::debug_span!(
+            "annals.append",
+            persistence_id = %id,
+            append_id = %append_id,
+            after = live.seq_nr.get(),
+            events = self.event_count,
+            commands = self.pending.len(),
+            outcome = Empty,
+        );
+        for pending in &self.pending {
+            span.follows_from(&pending.envelope.span);
+        }
+        span
     }
 
     fn fits(&self, config: &Config<B>, encoded: &[NewEvent]) -> bool {
@@ -229,10 +252,11 @@ impl<B: EventSourced> Pending<B> {
         }
         for step in steps {
             let mut left = |left| match left {
-                Left::Work(work) => out.push(Output::Work(work)),
+                Left::Work(work) => out.push(Output::Work(work, envelope.causation.clone())),
                 Left::Timer(step) => mailbox.change_timer(step, out),
             };
-            if let Err(panic) = panics::caught(|| step.run(state, &mut left)) {
+            let run = || step.run(state, &mut left);
+            if let Err(panic) = envelope.span.in_scope(|| panics::caught(run)) {
                 let outcome = if persists { "whose events are stored" } else { "without events" };
                 envelope.fail(panic.error(format!("a step after a command to {id}, {outcome}")));
                 return Err(());
@@ -243,15 +267,24 @@ impl<B: EventSourced> Pending<B> {
     }
 }
 
-fn encode<B: EventSourced>(turn: &Turn<'_, B>, effect: &Effect<B>) -> Result<Vec<NewEvent>, Error> {
-    let encode = |event: &B::Event| {
+fn encode<B: EventSourced>(
+    turn: &Turn<'_, B>,
+    effect: &Effect<B>,
+    causation: Option<&Causation>,
+) -> Result<Vec<NewEvent>, Error> {
+    let events = effect.events();
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let usual = causation.and_then(Causation::to_metadata);
+    let encode = |(index, event)| {
         let Written { payload, event_manifest } = turn.config.format.write(event)?;
         let mut encoded = NewEvent::new(payload, turn.now);
         encoded.event_manifest = event_manifest;
-        encoded.metadata.clone_from(&effect.metadata);
+        encoded.metadata = effect.metadata.of(index).or(usual.as_ref()).cloned();
         Ok(encoded)
     };
-    effect.events().iter().map(encode).collect()
+    events.iter().enumerate().map(encode).collect()
 }
 
 /// Applies `events`, the first of which gets the number after `before`; labels what will be stored,

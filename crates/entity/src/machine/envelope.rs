@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals_core::Error;
+use tracing::Span;
 
-use crate::EventSourced;
+use crate::measures::Measures;
 use crate::reply::Caller;
+use crate::{Causation, EventSourced};
 
 /// A command, and who waits for it. It ends by [`Envelope::finish`] or [`Envelope::fail`]; dropped
 /// otherwise (its worker was torn down), it tells the caller what is known of the outcome.
@@ -21,6 +23,10 @@ pub(crate) struct Envelope<B: EventSourced> {
     pub(crate) own: bool,
     /// The key of the timer that sent it.
     pub(crate) timer: Option<Arc<str>>,
+    /// Why it came.
+    pub(crate) causation: Option<Arc<Causation>>,
+    /// From the ask to the answer.
+    pub(crate) span: Span,
     _ticket: Option<Ticket>,
 }
 
@@ -33,20 +39,28 @@ impl<B: EventSourced> Envelope<B> {
             alone: false,
             own: false,
             timer: None,
+            causation: None,
+            span: Span::none(),
             _ticket: ticket,
         }
     }
 
     /// A command that an entity sends to itself.
-    pub(crate) fn own(command: B::Command) -> Self {
-        let mut envelope = Self::new(command, None, None);
+    pub(crate) fn own(command: B::Command, causation: Option<Arc<Causation>>) -> Self {
+        let mut envelope = Self::new(command, None, None).because(causation);
         envelope.own = true;
         envelope
     }
 
+    /// The same, with why it came.
+    pub(crate) fn because(mut self, causation: Option<Arc<Causation>>) -> Self {
+        self.causation = causation;
+        self
+    }
+
     /// A command that a timer of the entity sends.
     pub(crate) fn of_timer(command: B::Command, key: Arc<str>) -> Self {
-        let mut envelope = Self::own(command);
+        let mut envelope = Self::own(command, None);
         envelope.timer = Some(key);
         envelope
     }
@@ -71,11 +85,13 @@ impl<B: EventSourced> Envelope<B> {
     /// Ends the command: it was carried out, and whether the caller gets an answer is up to its
     /// handler.
     pub(crate) fn finish(mut self) {
+        Measures::new(B::ENTITY_TYPE).command("ok");
         self.caller = None;
     }
 
     /// Ends the command with an error.
     pub(crate) fn fail(mut self, error: Error) {
+        Measures::new(B::ENTITY_TYPE).command(error.kind().name());
         if let Some(caller) = self.caller.take() {
             caller.fail(error);
         }

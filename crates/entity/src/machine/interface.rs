@@ -4,11 +4,12 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use annals_core::{Append, Appended, Codec, Ids, Result, Timestamp, WriterId};
+use tracing::Span;
 
 use super::{Cadence, Envelope, Recovered, Save, Saved, TimerId};
 use crate::effect::Work;
 use crate::myself::Mail;
-use crate::{EventFormat, EventSourced, Settings};
+use crate::{Causation, EventFormat, EventSourced, Settings};
 
 /// What all entities of a region share.
 pub(crate) struct Config<B: EventSourced> {
@@ -52,15 +53,15 @@ pub(crate) enum Output<B: EventSourced> {
     /// Recover it for this writer: [`Input::Recovered`].
     Recover(WriterId),
     /// Store this: [`Input::Written`].
-    Write(Append),
+    Write(Append, Span),
     /// Save this in the background: [`Input::Saved`].
     Save(Box<Save>),
     /// Wait: [`Input::BackedOff`].
     BackOff(Duration),
     /// Tell the store that this writer is done: [`Input::Left`].
     Leave(WriterId),
-    /// Begin this; what it gives is a command.
-    Work(Work<B>),
+    /// Begin this; what it gives is a command, which came for the same reason.
+    Work(Work<B>, Option<Arc<Causation>>),
     /// Let this time pass: [`Input::Timer`].
     StartTimer(TimerId, Duration),
     /// Nobody waits for this timer any more.

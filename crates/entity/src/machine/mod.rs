@@ -175,10 +175,11 @@ impl<B: EventSourced> Machine<B> {
         let events = std::mem::take(&mut batch.events);
         let id = self.id.clone();
         let append_id = cx.config.ids.append_id();
-        let append = Append::new(append_id, id, live.seq_nr, live.writer.clone(), events);
+        let append = Append::new(append_id, id.clone(), live.seq_nr, live.writer.clone(), events);
+        let span = batch.span(&live, append_id, &id);
         self.phase = Phase::Writing(live, Box::new(batch));
         match append {
-            Ok(append) => cx.out.push(Output::Write(append)),
+            Ok(append) => cx.out.push(Output::Write(append, span)),
             Err(error) => self.on_written(Err(error), cx),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::{Error, Payload, Result, SeqNr, Serializer, SerializerId, Tag, Tags};
-use annals_entity::{Context, Effect, EventSourced, Myself, Reply, Signal, Timer};
+use annals_entity::{Causation, Context, Effect, EventSourced, Myself, Reply, Signal, Timer};
 use parking_lot::Mutex;
 
 /// What happened beside the journal, in order.
@@ -77,6 +77,14 @@ pub(crate) enum Command {
         cents: Vec<i64>,
         cause: Payload,
         reply: Reply<i64>,
+    },
+    /// Deposits, with metadata of their own beside the odd ones.
+    DepositEachBecause {
+        cents: Vec<i64>,
+        reply: Reply<i64>,
+    },
+    Why {
+        reply: Reply<Option<Causation>>,
     },
     /// Answered once the account has the money; put off until then.
     WhenRich {
@@ -164,6 +172,12 @@ impl EventSourced for Account {
                     .with_metadata(cause)
                     .then_reply(reply, |account: &Self| account.cents)
             }
+            Command::DepositEachBecause { cents, reply } => {
+                Effect::persist_all(cents.into_iter().map(Event::Deposited))
+                    .with_metadata_of(Event::metadata)
+                    .then_reply(reply, |account: &Self| account.cents)
+            }
+            Command::Why { reply } => Effect::reply(reply, cx.causation().cloned()),
             Command::WhenRich { .. } if self.cents < 1_000 => Effect::stash(),
             Command::WhenRich { reply } => Effect::reply(reply, self.cents),
             Command::DepositThenUnstash { cents, reply } => {
@@ -216,6 +230,13 @@ impl EventSourced for Account {
             }
             _ => Tags::NONE,
         }
+    }
+}
+
+impl Event {
+    fn metadata(&self) -> Option<Payload> {
+        let odd = Payload::new(SerializerId::STRING, "", "odd");
+        matches!(self, Self::Deposited(cents) if cents % 2 == 1).then_some(odd)
     }
 }
 

@@ -7,11 +7,15 @@ mod world;
 
 mod adapters;
 mod batches;
+mod causes;
 mod kit;
 mod limits;
+#[cfg(feature = "metrics")]
+mod measures;
 mod recovery;
 mod signals;
 mod snapshots;
+mod spans;
 mod stopping;
 mod threads;
 mod timers;

@@ -183,7 +183,7 @@ impl World {
         machine.on(input, &mut cx);
         for output in out {
             let op = match output {
-                Output::Write(append) => {
+                Output::Write(append, _) => {
                     let retry = self.config.settings.write_retry;
                     Op::Write(append, Box::new(Attempts::new(retry, self.random.clone())))
                 }
@@ -191,7 +191,7 @@ impl World {
                 Output::Save(save) => Op::Save(save),
                 Output::BackOff(_) => Op::BackOff,
                 Output::Leave(_) => Op::Leave,
-                Output::Work(_) => continue,
+                Output::Work(..) => continue,
                 Output::StartTimer(..) | Output::CancelTimer(_) => continue,
                 Output::Remove => {
                     self.machines.remove(&place);
