@@ -368,3 +368,15 @@ async fn a_torn_write_is_cut_whatever_the_settings_are_now() {
     let store = small().open().expect("nothing lies behind the orderly end");
     assert_eq!(numbers(&store, "alice").await, [1]);
 }
+
+#[tokio::test]
+async fn a_failed_read_is_told_and_can_be_tried_again() {
+    let (storage, store) = begun().await;
+    storage.inject(Fault::next(Call::Read, ".seg"));
+    let error = store.read_all(&id("alice"), SeqRange::ALL).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert_says(&error, &["0000000001.seg", "cannot be read at byte"]);
+    assert!(storage.all_faults_happened());
+    assert_eq!(numbers(&store, "alice").await, [1]);
+    store.append(append("alice", 1, 100)).await.expect("a failed read closes nothing");
+}

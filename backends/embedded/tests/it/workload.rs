@@ -1,10 +1,10 @@
 //! A seeded workload: rounds of operations that are under way together, each on an entity or a
 //! projection of its own, with a record of what was asked for and acknowledged when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use annals_core::{
-    Append, AppendId, Error, Journal, NewEvent, Offset, OffsetRevision, OffsetStore, Payload,
+    Append, AppendId, Error, Journal, NewEvent, OffsetRevision, OffsetSave, OffsetStore, Payload,
     ReadJournal, Result, Scope, SeqNr, SerializerId, Snapshot, SnapshotCriteria, SnapshotStore,
     Tag, Timestamp, WriterId,
 };
@@ -21,7 +21,7 @@ pub(crate) enum Operation {
     Delete { name: String, to: SeqNr },
     Save(Snapshot),
     DeleteSnapshots { name: String, criteria: SnapshotCriteria },
-    SaveOffset { projection: String, expected: OffsetRevision, offset: Offset },
+    SaveOffset(OffsetSave),
 }
 
 /// What was asked for, and what became of it.
@@ -37,13 +37,17 @@ pub(crate) struct Record {
 }
 
 impl Operation {
-    /// What it is about.
-    pub(crate) fn key(&self) -> String {
+    /// What it is about: an entity, a projection, or one of each.
+    fn keys(&self) -> Vec<String> {
+        let projection = |name: &str| format!("projection {name}");
         match self {
-            Self::Append(append) => append.id().to_string(),
-            Self::Delete { name, .. } | Self::DeleteSnapshots { name, .. } => name.clone(),
-            Self::Save(snapshot) => snapshot.persistence_id.to_string(),
-            Self::SaveOffset { projection, .. } => format!("projection {projection}"),
+            Self::Append(append) => {
+                let saved = append.offset_save().map(|save| projection(&save.name));
+                saved.into_iter().chain([append.id().to_string()]).collect()
+            }
+            Self::Delete { name, .. } | Self::DeleteSnapshots { name, .. } => vec![name.clone()],
+            Self::Save(snapshot) => vec![snapshot.persistence_id.to_string()],
+            Self::SaveOffset(save) => vec![projection(&save.name)],
         }
     }
 
@@ -56,6 +60,9 @@ impl Operation {
         match self {
             Self::Append(append) => {
                 entity(append.id().as_str(), &mut |entity| entity.append(append));
+                if let Some(save) = append.offset_save() {
+                    contents.save_offset(save);
+                }
             }
             Self::Delete { name, to } => entity(name, &mut |entity| entity.delete_to(*to)),
             Self::Save(snapshot) => {
@@ -68,9 +75,7 @@ impl Operation {
                     .snapshots
                     .retain(|snapshot| !criteria.matches(snapshot.seq_nr, snapshot.timestamp));
             }),
-            Self::SaveOffset { projection, expected, offset } => {
-                contents.offsets.insert(projection.clone(), (expected.next(), offset.clone()));
-            }
+            Self::SaveOffset(save) => contents.save_offset(save),
         }
     }
 
@@ -87,8 +92,9 @@ impl Operation {
             Self::DeleteSnapshots { name, criteria } => {
                 SnapshotStore::delete(store, &id(name), criteria).await
             }
-            Self::SaveOffset { projection, expected, offset } => {
-                let revision = store.save_offset(projection, *expected, offset.clone()).await?;
+            Self::SaveOffset(save) => {
+                let OffsetSave { name, expected, offset } = save.clone();
+                let revision = store.save_offset(&name, expected, offset).await?;
                 assert_eq!(revision, expected.next(), "the revision counts");
                 Ok(())
             }
@@ -153,12 +159,16 @@ impl Workload {
 
     async fn draw_round(&mut self, store: &EmbeddedStore) -> Vec<Operation> {
         let count = if self.random.percent(40) { 1 } else { 1 + self.random.below(4) };
-        let mut operations: BTreeMap<String, Operation> = BTreeMap::new();
+        let mut operations: Vec<Operation> = Vec::new();
+        let mut keys = BTreeSet::new();
         for _ in 0..count {
             let operation = self.draw(store).await;
-            operations.insert(operation.key(), operation);
+            if operation.keys().iter().all(|key| !keys.contains(key)) {
+                keys.extend(operation.keys());
+                operations.push(operation);
+            }
         }
-        operations.into_values().collect()
+        operations
     }
 
     async fn draw(&mut self, store: &EmbeddedStore) -> Operation {
@@ -177,19 +187,22 @@ impl Workload {
                 let criteria = SnapshotCriteria::up_to(some(&mut self.random));
                 Operation::DeleteSnapshots { name, criteria }
             }
-            4 | 5 => {
-                let projection = format!("board {}", self.random.below(2));
-                let expected = self
-                    .contents
-                    .offsets
-                    .get(&projection)
-                    .map_or(OffsetRevision::NONE, |(revision, _)| *revision);
-                let end = ReadJournal::end(store, &Scope::All).await.unwrap();
-                let offset = end.expect("an embedded store has an end");
-                Operation::SaveOffset { projection, expected, offset }
+            4 => Operation::SaveOffset(self.draw_offset(store).await),
+            5 | 6 => {
+                let save = self.draw_offset(store).await;
+                Operation::Append(self.draw_append(&name, highest).with_offset_save(save))
             }
             _ => Operation::Append(self.draw_append(&name, highest)),
         }
+    }
+
+    async fn draw_offset(&mut self, store: &EmbeddedStore) -> OffsetSave {
+        let name = format!("board {}", self.random.below(2));
+        let saved = self.contents.offsets.get(&name);
+        let expected = saved.map_or(OffsetRevision::NONE, |(revision, _)| *revision);
+        let end = ReadJournal::end(store, &Scope::All).await.unwrap();
+        let offset = end.expect("an embedded store has an end");
+        OffsetSave { name, expected, offset }
     }
 
     fn draw_snapshot(&mut self, name: &str, highest: SeqNr) -> Snapshot {
@@ -270,8 +283,12 @@ impl Allowed {
             let record = &records[*number];
             let mut with = expected.clone();
             record.operation.apply(&mut with);
-            let key = record.operation.key();
-            if agree(&with, found, &key) { expected = with } else { missing.push(*number) }
+            let keys = record.operation.keys();
+            if keys.iter().all(|key| agree(&with, found, key)) {
+                expected = with;
+            } else {
+                missing.push(*number);
+            }
         }
         for key in expected.keys().chain(found.keys()) {
             assert!(
@@ -293,6 +310,10 @@ fn agree(left: &Contents, right: &Contents, key: &str) -> bool {
 }
 
 impl Contents {
+    fn save_offset(&mut self, save: &OffsetSave) {
+        self.offsets.insert(save.name.clone(), (save.expected.next(), save.offset.clone()));
+    }
+
     fn keys(&self) -> impl Iterator<Item = String> {
         let projections = self.offsets.keys().map(|name| format!("projection {name}"));
         self.entities.keys().cloned().chain(projections)
