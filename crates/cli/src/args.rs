@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
-pub(crate) use operations::{Backup, Completions, Copy, Health, Man, Offsets, OffsetsSet};
+pub(crate) use operations::{
+    Backup, Cleanup, CleanupMode, Completions, Copy, Health, Man, Offsets, OffsetsSet,
+};
 
 /// Look into a store of events, and run it.
 #[derive(Debug, Parser)]
@@ -69,8 +71,8 @@ pub(crate) enum Noun {
     /// The settings (not in this version: `--config` names the file of another command).
     #[command(name = "config")]
     Config(Rest),
-    /// Delete old events and snapshots together (not in this version).
-    Cleanup(Rest),
+    /// Delete old events and snapshots of entities together; a dry run without --yes.
+    Cleanup(Cleanup),
     /// The tag views of a server store (not in this version).
     Tags(Rest),
     /// Whether the store answers in time; the exit code says so.

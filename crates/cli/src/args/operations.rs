@@ -46,6 +46,29 @@ pub(crate) struct Backup {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Cleanup {
+    /// The entities.
+    #[arg(required = true, value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    #[command(flatten)]
+    pub(crate) mode: CleanupMode,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct CleanupMode {
+    /// The newest snapshot stays, and the events after it.
+    #[arg(long)]
+    pub(crate) before_snapshot: bool,
+    /// The N newest snapshots stay, and the events after the oldest of them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) keep: Option<u32>,
+    /// Nothing stays.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Health {
     /// The most seconds until the store must have answered.
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]

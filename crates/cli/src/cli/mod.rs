@@ -3,6 +3,7 @@
 mod append;
 mod append_line;
 mod backup;
+mod cleanup;
 mod copy;
 mod events;
 mod export;
@@ -54,7 +55,7 @@ pub(crate) async fn run(
         Noun::Backup(args) => backup::run(args, session, output, report).await,
         Noun::Schema(_) => absent("schema", "it is for server stores"),
         Noun::Config(_) => absent("config", "it is for server stores"),
-        Noun::Cleanup(_) => absent("cleanup", "use events delete and snapshots delete"),
+        Noun::Cleanup(args) => cleanup::run(args, session, output, report).await,
         Noun::Tags(_) => absent("tags", "it is for server stores"),
         Noun::Health(args) => health::run(args, session, output).await,
         Noun::Completions(args) => manual::completions(args, output),

@@ -5,6 +5,7 @@
 mod append;
 mod beside;
 mod binary;
+mod cleanup;
 mod copy;
 mod directory;
 mod embedded;

@@ -170,14 +170,9 @@ fn a_closed_stdout_ends_a_listing_in_order() {
 #[test]
 fn what_is_not_there_yet_is_unsupported() {
     let program = Program::new();
-    for command in [
-        "ids rebuild",
-        "schema show",
-        "schema create --yes",
-        "config check",
-        "cleanup a --keep 2",
-        "tags repair --all",
-    ] {
+    for command in
+        ["ids rebuild", "schema show", "schema create --yes", "config check", "tags repair --all"]
+    {
         program.run(command, "").failed(3, &["does not have"]);
     }
     assert_eq!(program.run("offsets list", "").rows().len(), 0);
