@@ -1,5 +1,8 @@
-//! The code of the guide, so that the tests run it. The pages lie in the repository only: nothing but
+//! The code of the guide and of the README, so that the tests run it. The pages lie in the repository only: nothing but
 //! the documentation's tests ever looks for them.
+
+#[doc = include_str!("../../../README.md")]
+mod readme {}
 
 #[doc = include_str!("../../../docs/guide/src/first-entity.md")]
 mod first_entity {}
