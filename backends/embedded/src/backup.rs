@@ -104,6 +104,7 @@ fn backup(engine: &Arc<Engine>, target: &dyn Storage) -> Result<Backup> {
         copying.share(&segment_name(segment)).map_err(|error| error.of(engine, target))?;
         segment = segment.next();
     }
+    // After the segments: an index file may be newer than its segment, and must not be older.
     if let Some((last, _)) = sealed.last_end() {
         copying.share_indexes(last.segment)?;
     }
