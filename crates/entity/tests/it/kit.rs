@@ -1,11 +1,15 @@
 //! The test kit runs a behaviour without a store.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
-use annals_core::{Registry, SeqNr};
-use annals_entity::testkit::given;
+use annals_core::{Codec, ErrorKind, Payload, Registry, Result, SeqNr, SerializerId};
+use annals_entity::testkit::{Fault, Faults, ManualTime, Operation, given};
+use annals_entity::{EntitiesBuilder, Reply, Timer};
 
 use crate::account::{Account, Command, Event, Text};
+use crate::world::{asking, balance, deposit, id, kind_of, settle};
 
 #[test]
 fn events_answers_and_states_follow_each_other() {
@@ -42,4 +46,128 @@ fn other_events_fail_the_test() {
 fn an_event_without_a_form_fails_the_test() {
     let codec = Arc::new(Registry::new(Arc::new(Text)));
     given::<Account>([]).with_codec(codec).when(|_reply| Command::NotEncodable { _reply });
+}
+
+#[test]
+fn timers_and_delayed_commands_come_when_the_time_passes() {
+    let second = Duration::from_secs(1);
+    let start = |key, timer, cents| move |reply| Command::DepositBy { key, timer, cents, reply };
+    let account = given::<Account>([])
+        .when(start("periodic", Timer::Every(2 * second), 1))
+        .then([], ())
+        .when(start("single", Timer::Once(5 * second), 100))
+        .then([], ());
+    assert_eq!(account.timers(), [("periodic", 2 * second), ("single", 5 * second)]);
+    let account = account
+        .after(second)
+        .then_events([])
+        .after(4 * second)
+        .then_events([Event::Deposited(1), Event::Deposited(1), Event::Deposited(100)])
+        .when(|reply| Command::CancelTimer { key: "periodic", reply })
+        .then([], ())
+        .after(100 * second)
+        .then_events([]);
+    assert_eq!(account.state().cents, 102);
+    let delay = Some(second);
+    let account = account.when(|reply| Command::DepositLater { cents: 7, delay, reply }).given();
+    account.after(second).then_events([Event::Deposited(7)]);
+}
+
+#[test]
+fn a_stopped_entity_has_no_timer() {
+    let timer = Timer::Once(Duration::from_secs(1));
+    given::<Account>([])
+        .when(|reply| Command::DepositBy { key: "key", timer, cents: 1, reply })
+        .given()
+        .when(|reply| Command::Stop { reply })
+        .then([], ())
+        .after(Duration::from_secs(9))
+        .then_events([]);
+}
+
+#[tokio::test]
+async fn work_is_the_tests_to_await() {
+    let started =
+        given::<Account>([]).when(|reply| Command::DepositLater { cents: 7, delay: None, reply });
+    let mut account = started.given();
+    let work = account.take_work().pop().unwrap();
+    let command = work.await;
+    account.when(|_: Reply<()>| command).then_events([Event::Deposited(7)]);
+}
+
+#[test]
+fn what_an_entity_tells_itself_comes_next() {
+    let asked = given::<Account>([]).when(|reply| Command::WhoAreYou { reply });
+    let myself = asked.answer().unwrap().unwrap();
+    myself.tell(Command::DepositQuietly { cents: 3 }).unwrap();
+    asked.given().after(Duration::ZERO).then_events([Event::Deposited(3)]);
+}
+
+#[test]
+fn an_entity_is_recovered_from_what_its_codec_kept() {
+    let codec = Arc::new(Registry::new(Arc::new(Text)));
+    given::<Account>([Event::Deposited(1)])
+        .with_codec(codec)
+        .when(|reply| Command::Deposit { cents: 2, reply })
+        .then([Event::Deposited(2)], 3)
+        .recovers();
+}
+
+/// Loses the balance.
+#[derive(Debug)]
+struct Forgetful;
+
+impl Codec<Account> for Forgetful {
+    fn encode(&self, _account: &Account) -> Result<Payload> {
+        Ok(Payload::new(SerializerId::STRING, "", ""))
+    }
+
+    fn decode(&self, _payload: &Payload) -> Result<Account> {
+        Ok(Account::default())
+    }
+}
+
+#[test]
+fn what_the_codec_of_states_loses_is_missing() {
+    let account = given::<Account>([Event::Deposited(1)])
+        .with_state_codec(Arc::new(Forgetful))
+        .when(|reply| Command::Deposit { cents: 2, reply })
+        .then([Event::Deposited(2)], 3);
+    assert_eq!(account.state().cents, 0);
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(|| account.recovers())).is_err());
+}
+
+#[tokio::test]
+async fn a_region_runs_over_faults_in_time_that_passes_by_hand() {
+    crate::spans::install();
+    let time = ManualTime::new();
+    let (store, faults) = Faults::over(&annals_memory::MemoryStore::new().store());
+    let codec = Arc::new(Registry::<Event>::new(Arc::new(Text)));
+    let region = EntitiesBuilder::<Account>::new(store, codec, time.components()).start();
+    let (alice, bob) = (region.entity("alice"), region.entity("bob"));
+    deposit(&alice, 1).await.unwrap();
+
+    faults.on_entity(&id("alice"), Operation::Append, [Fault::Loses(ErrorKind::Invalid)]);
+    deposit(&bob, 1).await.unwrap();
+    assert_eq!(kind_of(deposit(&alice, 1).await), "invalid");
+    assert_eq!(balance(&alice).await.unwrap(), 2, "the store said one thing and did another");
+
+    faults.on(Operation::Append, [Fault::Hangs]);
+    let hanging = asking(&alice, |reply| Command::Deposit { cents: 1, reply });
+    settle().await;
+    time.advance(Duration::from_millis(3_999));
+    settle().await;
+    assert!(!hanging.is_finished());
+    time.advance(Duration::from_millis(1));
+    assert_eq!(kind_of(hanging.await.unwrap()), "outcome unknown");
+
+    faults.on(Operation::Replay, [Fault::Fails(ErrorKind::Corrupt)]);
+    assert_eq!(kind_of(balance(&alice).await), "corrupt");
+    faults.on(Operation::Begin, [Fault::Fails(ErrorKind::Unavailable); 9]);
+    faults.clear();
+    let backed_off = asking(&alice, |reply| Command::Balance { reply });
+    settle().await;
+    time.advance(Duration::from_secs(3));
+    assert_eq!(backed_off.await.unwrap().unwrap(), 2);
+    assert_eq!(faults.calls(Operation::Append), 4);
 }

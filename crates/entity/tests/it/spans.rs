@@ -1,12 +1,12 @@
 //! The spans from a command to its append, under their documented names.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::Once;
 
 use annals_core::ErrorKind;
 use annals_entity::{Causation, keep};
-use parking_lot::Mutex;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -29,18 +29,25 @@ impl Visit for Seen {
     }
 }
 
-/// Keeps every span of this crate's namespace, in order.
-#[derive(Debug, Clone, Default)]
-struct Spans(Arc<Mutex<Vec<Seen>>>);
+thread_local! {
+    /// The spans of a test that listens, in order: all of it runs on one thread.
+    static SEEN: RefCell<Option<Vec<Seen>>> = const { RefCell::new(None) };
+}
 
-impl Spans {
-    fn named(&self, name: &str) -> Vec<Seen> {
-        self.0.lock().iter().filter(|seen| seen.name == name).cloned().collect()
-    }
+/// Keeps the spans of tests that listen.
+#[derive(Debug)]
+struct Spans;
 
-    fn at(id: &Id) -> usize {
-        usize::try_from(id.into_u64()).unwrap() - 1
-    }
+/// The id of spans that nobody keeps.
+const UNKNOWN: u64 = u64::MAX;
+
+fn with(id: &Id, change: impl FnOnce(&mut Seen)) {
+    SEEN.with_borrow_mut(|seen| {
+        let at = usize::try_from(id.into_u64() - 1).unwrap();
+        if let Some(seen) = seen.as_mut().and_then(|seen| seen.get_mut(at)) {
+            change(seen);
+        }
+    });
 }
 
 impl Subscriber for Spans {
@@ -49,21 +56,23 @@ impl Subscriber for Spans {
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
-        let mut seen = Seen { name: span.metadata().name(), ..Seen::default() };
-        span.record(&mut seen);
-        let mut spans = self.0.lock();
-        spans.push(seen);
-        Id::from_u64(u64::try_from(spans.len()).unwrap())
+        SEEN.with_borrow_mut(|all| {
+            let Some(all) = all else { return Id::from_u64(UNKNOWN) };
+            let mut seen = Seen { name: span.metadata().name(), ..Seen::default() };
+            span.record(&mut seen);
+            all.push(seen);
+            Id::from_u64(u64::try_from(all.len()).unwrap())
+        })
     }
 
     fn record(&self, span: &Id, values: &Record<'_>) {
-        values.record(&mut self.0.lock()[Self::at(span)]);
+        with(span, |seen| values.record(seen));
     }
 
     fn record_follows_from(&self, span: &Id, follows: &Id) {
-        let mut spans = self.0.lock();
-        let follows = spans[Self::at(follows)].name;
-        spans[Self::at(span)].follows.push(follows);
+        let mut name = "unknown";
+        with(follows, |seen| name = seen.name);
+        with(span, |seen| seen.follows.push(name));
     }
 
     fn event(&self, _event: &Event<'_>) {}
@@ -73,10 +82,28 @@ impl Subscriber for Spans {
     fn exit(&self, _span: &Id) {}
 }
 
+/// Installs the subscriber for all tests, before any span: whether somebody wants a span is cached
+/// when its place in the code is first reached, by whichever test.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(Spans).unwrap());
+}
+
+fn listen() {
+    install();
+    SEEN.set(Some(Vec::new()));
+}
+
+fn named(name: &str) -> Vec<Seen> {
+    SEEN.with_borrow(|seen| {
+        let of_name = |seen: &&Seen| seen.name == name;
+        seen.iter().flatten().filter(of_name).cloned().collect()
+    })
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_append_follows_from_the_commands_that_are_in_it() {
-    let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(spans.clone());
+    listen();
     let world = World::new();
     let alice = world.start().entity("alice");
     deposit(&alice.because(Causation::new().with_correlation_id("r")), 1).await.unwrap();
@@ -88,11 +115,11 @@ async fn an_append_follows_from_the_commands_that_are_in_it() {
     for asked in asked {
         asked.await.unwrap().unwrap();
     }
-    let commands = spans.named("annals.command");
+    let commands = named("annals.command");
     assert_eq!(commands.len(), 4);
     assert_eq!(commands[0].fields["persistence_id"], "account|alice");
     assert_eq!(commands[0].fields["correlation_id"], "r");
-    let appends = spans.named("annals.append");
+    let appends = named("annals.append");
     let counted = |seen: &Seen| (seen.fields["after"].clone(), seen.follows.len());
     let counted: Vec<_> = appends.iter().map(counted).collect();
     assert_eq!(counted, [("0".into(), 1), ("1".into(), 1), ("2".into(), 2)]);
@@ -104,8 +131,7 @@ async fn an_append_follows_from_the_commands_that_are_in_it() {
 
 #[tokio::test(start_paused = true)]
 async fn recoveries_saves_and_failures_tell_their_outcome() {
-    let spans = Spans::default();
-    let _guard = tracing::subscriber::set_default(spans.clone());
+    listen();
     let world = World::new();
     let alice = world.builder_with_snapshots().snapshot_every(2, keep(1)).start().entity("alice");
     deposit(&alice, 1).await.unwrap();
@@ -115,10 +141,10 @@ async fn recoveries_saves_and_failures_tell_their_outcome() {
     deposit(&alice, 1).await.unwrap();
     settle().await;
     let outcomes = |name| -> Vec<String> {
-        spans.named(name).iter().map(|seen| seen.fields["outcome"].clone()).collect()
+        named(name).iter().map(|seen| seen.fields["outcome"].clone()).collect()
     };
     assert_eq!(outcomes("annals.append"), ["ok", "invalid", "ok"]);
     assert_eq!(outcomes("annals.recover"), ["ok", "ok"]);
-    assert_eq!(spans.named("annals.recover")[1].fields["events"], "1");
+    assert_eq!(named("annals.recover")[1].fields["events"], "1");
     assert_eq!(outcomes("annals.save"), ["unavailable"]);
 }

@@ -68,6 +68,7 @@ impl World {
     }
 
     pub(crate) fn with_options(options: MemoryOptions) -> Self {
+        crate::spans::install();
         let counter = Arc::new(Counter::default());
         let components =
             Components { clock: counter.clone(), ids: counter, sleep: Arc::new(Timer) };
