@@ -31,7 +31,7 @@ pub(crate) struct Copy {
     #[arg(long, value_name = "URL")]
     pub(crate) to: String,
     /// The most appends that are unacknowledged at a time; with 1, the order of events across entities
-    /// is exactly that of the source.
+    /// is exactly that of the source. Events appended together stay so up to 256 events or 256 KiB.
     #[arg(long, value_name = "N", default_value = "64", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) in_flight: u32,
 }

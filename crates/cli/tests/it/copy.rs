@@ -1,8 +1,13 @@
 //! `annals copy` between stores in directories.
 
 use std::io::{BufReader, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use annals::{
+    Append, AppendId, NewEvent, Payload, PersistenceId, SeqNr, SerializerId, Timestamp, WriterId,
+};
 use serde_json::{Value, json};
 
 use crate::directory::{Directory, end, lines, next_line, stderr};
@@ -194,4 +199,48 @@ fn what_cannot_be_copied_makes_nothing() {
     assert!(!target.path().exists(), "a missing source leaves no target");
     source.fails(&command(&source, &source), "", 2);
     source.fails("copy --from memory:", "", 2);
+}
+
+/// Appends to 30 ids, and deletes most of what it appended, until it is told to stop.
+async fn churn(store: annals::Store, stop: Arc<AtomicBool>) {
+    for number in 0_u64.. {
+        if stop.load(Ordering::SeqCst) {
+            break;
+        }
+        let id = PersistenceId::new(format!("id-{}", number % 30)).unwrap();
+        let highest = store.journal.bounds(&id).await.unwrap().highest;
+        let payload = Payload::new(SerializerId::STRING, "", number.to_string());
+        let event = NewEvent::new(payload, Timestamp::from_millis(1));
+        let append_id = AppendId::new(u128::from(number));
+        let events = vec![event.clone(), event];
+        let append =
+            Append::new(append_id, id.clone(), highest, WriterId::new("w"), events).unwrap();
+        let last = store.journal.append(append).await.unwrap().last;
+        if number % 7 < 3 {
+            // Everything, or all but the newest one or two.
+            let kept = number % 7;
+            let to = SeqNr::new(last.get() - kept).unwrap();
+            store.journal.delete_to(&id, to).await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_source_that_deletes_while_it_is_copied_is_copied_in_the_end() {
+    let (source, target) = (Directory::new(), Directory::new());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let store = runtime.block_on(annals::open(&url(&source))).unwrap();
+    let churning = runtime.spawn(churn(store.clone(), stop.clone()));
+    for _ in 0..6 {
+        std::thread::sleep(Duration::from_millis(100));
+        let counts = source.rows(&format!("{} --yes", command(&source, &target)), "").remove(0);
+        assert_eq!((&counts["whole"], &counts["deletes_left"]), (&json!(true), &json!(0)));
+    }
+    stop.store(true, Ordering::SeqCst);
+    runtime.block_on(churning).unwrap();
+    runtime.block_on(store.close()).unwrap();
+    source.rows(&format!("{} --yes", command(&source, &target)), "");
+    assert_eq!(contents(&target), contents(&source));
+    assert_eq!(target.rows("verify", "").last().unwrap()["problems"], 0);
 }
