@@ -81,3 +81,69 @@ impl<B: EventSourced> Timers<B> {
         TimerId(self.started)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Context, Effect};
+
+    #[derive(Default)]
+    struct Unit;
+
+    impl EventSourced for Unit {
+        const ENTITY_TYPE: &'static str = "unit";
+        type Command = u8;
+        type Event = ();
+
+        fn handle(&self, _command: u8, _cx: &Context<'_>) -> Effect<Self> {
+            Effect::none()
+        }
+
+        fn apply(&mut self, (): &()) {}
+    }
+
+    fn start(
+        timers: &mut Timers<Unit>,
+        key: &str,
+        timer: Timer,
+        command: u8,
+    ) -> (TimerId, Option<TimerId>) {
+        let mut out = Vec::new();
+        timers.change(TimerStep { key: key.into(), start: Some((timer, command)) }, &mut out);
+        let cancelled = out.iter().find_map(|output| match output {
+            Output::CancelTimer(id) => Some(*id),
+            _ => None,
+        });
+        (started(&out).unwrap(), cancelled)
+    }
+
+    fn started(out: &[Output<Unit>]) -> Option<TimerId> {
+        out.iter().find_map(|output| match output {
+            Output::StartTimer(id, _) => Some(*id),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn only_the_present_start_of_a_key_counts() {
+        let mut timers = Timers::<Unit>::new();
+        let (once, every) = (Timer::Once(Duration::ZERO), Timer::Every(Duration::ZERO));
+        let (first, _) = start(&mut timers, "key", once, 1);
+        let (second, cancelled) = start(&mut timers, "key", every, 2);
+        assert_eq!(cancelled, Some(first));
+        let mut out = Vec::new();
+        assert!(timers.passed(first, &mut out).is_none(), "it was replaced");
+        let (_, envelope) = timers.passed(second, &mut out).unwrap();
+        assert_eq!(envelope.command, 2);
+        let third = started(&out).unwrap();
+        assert!(timers.passed(second, &mut out).is_none(), "it is over");
+        assert!(timers.passed(third, &mut out).is_some(), "it began anew");
+
+        timers.clear(&mut out);
+        assert!(timers.is_empty() && timers.passed(third, &mut out).is_none());
+        let (fourth, _) = start(&mut timers, "key", once, 1);
+        assert!(timers.passed(fourth, &mut out).is_some() && timers.is_empty());
+    }
+}

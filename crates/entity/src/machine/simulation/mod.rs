@@ -7,10 +7,14 @@
 //! * every event was decided on the fold of the events before it
 //! * nothing is carried out twice, nothing that was told *not written* is ever written
 //! * nobody is left without an answer, no entity is stuck
+//! * a timer's command comes only while that timer runs: not once it is replaced, cancelled, or its entity
+//!   stopped
+//! * an entity can always be recovered, whatever retention deleted; recoveries and ends are told in turn
 
+mod checks;
 mod model;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use annals_core::{
@@ -20,12 +24,12 @@ use annals_core::{
 
 use super::{
     Attempts, Cadence, Config, Cx, Envelope, Input, Machine, Next, Output, Recovered, Recovery,
-    Save, Saved,
+    Save, Saved, TimerId,
 };
 use crate::myself::Nowhere;
 use crate::reply::{Answer, reply_channel};
 use crate::{Settings, keep, plain};
-use model::{Command, Event, History, InMemory, Kind, Ledger, Random, Runs};
+use model::{Command, Entry, History, InMemory, Kind, Ledger, Random, Runs};
 
 const HISTORIES: u64 = 3_000;
 const NODES: usize = 2;
@@ -34,6 +38,7 @@ const ENTITIES: usize = 2;
 #[test]
 fn thousands_of_histories_keep_every_promise() {
     let mut answers = BTreeMap::new();
+    let (mut ticks, mut deletes) = (0, 0);
     for seed in 0..HISTORIES {
         let mut world = World::new(seed);
         for _ in 0..world.random.below(120) {
@@ -41,10 +46,13 @@ fn thousands_of_histories_keep_every_promise() {
         }
         world.finish();
         world.check();
+        ticks += world.ticks;
+        deletes += world.deletes;
         for (_, outcome) in world.outcomes {
             *answers.entry(outcome).or_insert(0_u32) += 1;
         }
     }
+    assert!(ticks > 1_000 && deletes > 100, "{ticks} ticks, {deletes} deletions");
     // The histories reach every outcome, or they would prove little.
     for outcome in [
         "ok",
@@ -71,6 +79,7 @@ enum Op {
     Save(Box<Save>),
     BackOff,
     Leave,
+    Timer(TimerId),
 }
 
 struct Asked {
@@ -96,6 +105,12 @@ struct World {
     asked: Vec<Asked>,
     outcomes: HashMap<u64, &'static str>,
     runs: Runs,
+    /// The starts of timers whose commands may come, by key.
+    timers: HashMap<(Place, u8), u64>,
+    /// Where an entity is recovered.
+    alive: HashSet<Place>,
+    ticks: usize,
+    deletes: usize,
 }
 
 impl World {
@@ -108,11 +123,15 @@ impl World {
             .with_write_retry(retry)
             .with_conflict_retries(1)
             .with_batch_commands_max(4);
+        let retention = match random.percent(50) {
+            true => keep(1).and_delete_events(),
+            false => keep(2),
+        };
         let config = Config {
             settings,
             format: plain(codec.clone()),
             snapshot_codec: Some(codec.clone()),
-            cadence: Some(Cadence::new(5, keep(2))),
+            cadence: Some(Cadence::new(5, retention)),
             ids: random.clone(),
             mail: std::sync::Weak::<Nowhere>::new(),
             batch_events_max: 6,
@@ -131,6 +150,10 @@ impl World {
             asked: Vec::new(),
             outcomes: HashMap::new(),
             runs: Runs::default(),
+            timers: HashMap::new(),
+            alive: HashSet::new(),
+            ticks: 0,
+            deletes: 0,
             random,
         }
     }
@@ -148,7 +171,7 @@ impl World {
     }
 
     fn ask(&mut self) {
-        let kind = match self.random.below(23) {
+        let kind = match self.random.below(28) {
             0..9 => Kind::Persist(self.random.next() % 4),
             9 => Kind::PersistThenRun,
             10 => Kind::PersistThenStop,
@@ -161,6 +184,12 @@ impl World {
             18 => Kind::PanicInApply,
             19 => Kind::NotEncodable,
             20 => Kind::PersistThenUnstash,
+            21..25 => Kind::StartTimer {
+                key: self.timer_key(),
+                periodic: self.random.percent(50),
+                persists: self.random.percent(50),
+            },
+            25 => Kind::CancelTimer(self.timer_key()),
             _ => Kind::ReadWhenEven,
         };
         let number = u64::try_from(self.asked.len()).unwrap() + 1;
@@ -176,11 +205,17 @@ impl World {
         self.on(place, Input::Command(Envelope::new(command, Some(caller), None)));
     }
 
+    fn timer_key(&self) -> u8 {
+        u8::try_from(self.random.below(2)).unwrap()
+    }
+
     fn on(&mut self, place: Place, input: Input<Ledger>) {
         let Some(machine) = self.machines.get_mut(&place) else { return };
         let mut out = Vec::new();
         let mut cx = Cx { now: Timestamp::UNKNOWN, config: &self.config, out: &mut out };
         machine.on(input, &mut cx);
+        let entries = Entry::take_all();
+        self.check_entries(&place, entries);
         for output in out {
             let op = match output {
                 Output::Write(append, _) => {
@@ -192,9 +227,18 @@ impl World {
                 Output::BackOff(_) => Op::BackOff,
                 Output::Leave(_) => Op::Leave,
                 Output::Work(..) => continue,
-                Output::StartTimer(..) | Output::CancelTimer(_) => continue,
+                Output::StartTimer(timer, _) => Op::Timer(timer),
+                Output::CancelTimer(timer) => {
+                    // Or it is over at this very moment: then it must be ignored.
+                    if self.random.percent(50) {
+                        self.ops.retain(|op| !is_timer(op, &place, Some(timer)));
+                    }
+                    continue;
+                }
                 Output::Remove => {
                     self.machines.remove(&place);
+                    self.ops.retain(|op| !is_timer(op, &place, None));
+                    self.timers.retain(|(of, _), _| *of != place);
                     continue;
                 }
             };
@@ -214,18 +258,23 @@ impl World {
             Op::Recover => {
                 let result = match self.random.percent(self.faults / 3) {
                     true => Err(Error::unavailable("as simulated")),
-                    false => self.recover(&place.1),
+                    false => {
+                        let recovered = self.recover(&place.1);
+                        let error = recovered.as_ref().err();
+                        assert!(error.is_none(), "seed {}: {error:?}", self.seed);
+                        recovered
+                    }
                 };
                 self.ops.push((place, Op::Deliver(result)));
             }
             Op::Deliver(result) => self.on(place, Input::Recovered(result)),
             Op::Save(save) => {
-                let saved = Saved::only(save.snapshot.seq_nr, Ok(()));
-                self.save(&place.1, *save);
+                let saved = self.save(&place.1, *save);
                 self.on(place, Input::Saved(Box::new(saved)));
             }
             Op::BackOff => self.on(place, Input::BackedOff),
             Op::Leave => self.on(place, Input::Left),
+            Op::Timer(timer) => self.on(place, Input::Timer(timer)),
         }
     }
 
@@ -261,13 +310,16 @@ impl World {
 
     fn recover(&self, id: &PersistenceId) -> Result<Recovered<Ledger>> {
         let history = &self.histories[id];
-        let bounds = Bounds { deleted_to: SeqNr::ZERO, highest: history.highest() };
+        let bounds = Bounds { deleted_to: history.deleted_to, highest: history.highest() };
         let mut recovery = match history.snapshots.last_key_value() {
             Some((seq_nr, payload)) => {
                 self.config.settings.deleted_prefix.check(id, *seq_nr, bounds)?;
                 Recovery::from_snapshot(id, self.codec.decode(payload)?, *seq_nr)
             }
-            None => Recovery::empty(id, SeqNr::ZERO)?,
+            None => {
+                self.config.settings.deleted_prefix.check(id, SeqNr::ZERO, bounds)?;
+                Recovery::empty(id, SeqNr::ZERO)?
+            }
         };
         let numbered = history.events.iter().zip(1..);
         let events = numbered.map(|(payload, number)| StoredEvent {
@@ -280,20 +332,44 @@ impl World {
             metadata: None,
         });
         let next = recovery.next();
-        let events = events.filter(|event| event.seq_nr >= next).collect();
+        let is_there =
+            |event: &StoredEvent| event.seq_nr > bounds.deleted_to && event.seq_nr >= next;
+        let events = events.filter(is_there).collect();
         recovery.apply(&StoredBatch { events }, self.config.format.as_ref())?;
         recovery.finish(bounds.highest)
     }
 
-    fn save(&mut self, id: &PersistenceId, save: Save) {
-        let Save { snapshot, .. } = save;
+    fn save(&mut self, id: &PersistenceId, save: Save) -> Saved {
+        let Save { snapshot, retention } = save;
         let state: Ledger = self.codec.decode(&snapshot.payload).unwrap();
         assert_eq!(self.fold(id).get(&state.count), Some(&state), "S5, seed {}", self.seed);
         assert_eq!(state.count, snapshot.seq_nr.get());
-        if !self.random.percent(self.faults) {
-            let history = self.histories.get_mut(id).unwrap();
-            history.snapshots.insert(snapshot.seq_nr, snapshot.payload);
+        let seq_nr = snapshot.seq_nr;
+        let fails = || Err(Error::unavailable("as simulated"));
+        if self.random.percent(self.faults) {
+            return Saved::only(seq_nr, fails());
         }
+        let mut saved = Saved::only(seq_nr, Ok(()));
+        let history = self.histories.get_mut(id).unwrap();
+        history.snapshots.insert(seq_nr, snapshot.payload);
+        let newest: Vec<_> = history.snapshots.keys().rev().copied().collect();
+        let superfluous = retention.unwrap().superfluous(&newest);
+        if self.random.percent(self.faults / 3) {
+            saved.events = Some((superfluous.events_to, fails()));
+            return saved;
+        }
+        history.deleted_to = history.deleted_to.max(superfluous.events_to);
+        saved.events = Some((superfluous.events_to, Ok(())));
+        if self.random.percent(self.faults / 3) {
+            saved.snapshots = Some((superfluous.snapshots_to, fails()));
+            return saved;
+        }
+        history.snapshots.retain(|at, _| *at > superfluous.snapshots_to);
+        let has_base =
+            history.deleted_to.is_zero() || history.snapshots.contains_key(&history.deleted_to);
+        assert!(has_base, "seed {}: the oldest event that is left has no base", self.seed);
+        saved.snapshots = Some((superfluous.snapshots_to, Ok(())));
+        saved
     }
 
     fn land_ghost(&mut self) {
@@ -342,6 +418,8 @@ impl World {
             }
         }
         self.machines.retain(|place, _| place.0 != node);
+        self.timers.retain(|(place, _), _| place.0 != node);
+        self.alive.retain(|place| place.0 != node);
     }
 
     /// The store works again; everything ends.
@@ -363,94 +441,10 @@ impl World {
         }
         assert!(self.ops.is_empty(), "seed {}: an operation never ends", self.seed);
         assert!(self.machines.is_empty(), "seed {}: an entity is stuck", self.seed);
+        assert!(self.alive.is_empty(), "seed {}: an end was not told", self.seed);
     }
+}
 
-    /// The state after each number of events.
-    fn fold(&self, id: &PersistenceId) -> HashMap<u64, Ledger> {
-        let mut state = Ledger::default();
-        let mut states = HashMap::from([(0, state)]);
-        for payload in &self.histories[id].events {
-            let event: Event = self.codec.decode(payload).unwrap();
-            crate::EventSourced::apply(&mut state, &event);
-            states.insert(state.count, state);
-        }
-        states
-    }
-
-    /// The places of each command's events in a journal.
-    fn stored(&self, id: &PersistenceId) -> HashMap<u64, Vec<u64>> {
-        let mut stored: HashMap<_, Vec<_>> = HashMap::new();
-        for (payload, number) in self.histories[id].events.iter().zip(1..) {
-            let event: Event = self.codec.decode(payload).unwrap();
-            stored.entry(event.command).or_default().push(number);
-        }
-        stored
-    }
-
-    fn collect_answers(&mut self) {
-        let mut asked = std::mem::take(&mut self.asked);
-        for asked in &mut asked {
-            let Some(answer) = asked.answer.as_ref().and_then(Answer::try_take) else { continue };
-            asked.answer = None;
-            let outcome = match answer {
-                Ok(seen) => {
-                    self.check_seen(&asked.id, asked.number, asked.kind, seen);
-                    "ok"
-                }
-                Err(error) => error.kind().name(),
-            };
-            self.outcomes.insert(asked.number, outcome);
-        }
-        self.asked = asked;
-    }
-
-    /// What a command that was answered saw is stored, and is the state after its own events.
-    fn check_seen(&self, id: &PersistenceId, number: u64, kind: Kind, seen: Ledger) {
-        let context = format!("seed {}: command {number} ({kind:?}) saw {seen:?}", self.seed);
-        assert_eq!(self.fold(id).get(&seen.count), Some(&seen), "{context}");
-        if let Some(numbers) = self.stored(id).get(&number) {
-            assert_eq!(numbers.last(), Some(&seen.count), "{context}");
-        } else {
-            assert!(
-                matches!(kind, Kind::Persist(0) | Kind::Read | Kind::ReadWhenEven | Kind::Stop),
-                "{context}"
-            );
-        }
-    }
-
-    fn check(&self) {
-        let seed = self.seed;
-        for (id, history) in &self.histories {
-            let states = self.fold(id);
-            for (payload, number) in history.events.iter().zip(1_u64..) {
-                let event: Event = self.codec.decode(payload).unwrap();
-                let base = number - 1 - event.index;
-                assert_eq!(states.get(&base), Some(&event.decided_on), "seed {seed}: {event:?}");
-            }
-            for (command, numbers) in self.stored(id) {
-                let first: Event = self
-                    .codec
-                    .decode(&history.events[usize::try_from(numbers[0] - 1).unwrap()])
-                    .unwrap();
-                assert_eq!(
-                    u64::try_from(numbers.len()).unwrap(),
-                    first.of,
-                    "seed {seed}: once, whole"
-                );
-                let outcome = self.outcomes[&command];
-                let may_be_stored =
-                    ["ok", "gone", "crashed", "outcome unknown", "internal"].contains(&outcome);
-                assert!(may_be_stored, "seed {seed}: command {command} was told {outcome}");
-            }
-        }
-        for asked in &self.asked {
-            assert!(asked.answer.is_none(), "seed {seed}: {} waits for ever", asked.number);
-        }
-        let runs = self.runs.lock();
-        for (number, seen) in runs.iter() {
-            let asked = self.asked.iter().find(|asked| asked.number == *number).unwrap();
-            self.check_seen(&asked.id, *number, asked.kind, *seen);
-            assert_eq!(runs.iter().filter(|run| run.0 == *number).count(), 1, "seed {seed}");
-        }
-    }
+fn is_timer((of, op): &(Place, Op), place: &Place, timer: Option<TimerId>) -> bool {
+    of == place && matches!(op, Op::Timer(other) if timer.is_none_or(|timer| timer == *other))
 }

@@ -1,16 +1,18 @@
 //! The simulated application and store: a ledger whose events say what their handler saw, and a
 //! journal that keeps the clauses of the contract.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::{
     Append, AppendId, Appended, Codec, Error, Ids, Payload, Result, SeqNr, SerializerId, WriterId,
 };
 use parking_lot::Mutex;
 
-use crate::{Context, Effect, EventSourced, Reply};
+use crate::{Context, Effect, EventSourced, Reply, Signal, Timer};
 
 /// A fixed sequence of pseudo-random numbers (splitmix64, by Sebastiano Vigna).
 #[derive(Debug)]
@@ -79,6 +81,14 @@ pub(super) enum Kind {
     PanicInHandler,
     PanicInApply,
     NotEncodable,
+    StartTimer {
+        key: u8,
+        periodic: bool,
+        persists: bool,
+    },
+    CancelTimer(u8),
+    /// Comes from the timer of this key.
+    Tick(u8),
 }
 
 #[derive(Debug, Clone)]
@@ -87,6 +97,32 @@ pub(super) struct Command {
     pub(super) kind: Kind,
     pub(super) reply: Reply<Ledger>,
     pub(super) runs: Runs,
+}
+
+/// What the behaviour notes while an input is handled.
+#[derive(Debug)]
+pub(super) enum Entry {
+    TimerStarted { number: u64, key: u8 },
+    TimerCancelled { key: u8 },
+    Tick { number: u64, key: u8 },
+    Stopping,
+    Recovered(Ledger),
+    Stopped,
+    Deleted,
+}
+
+thread_local! {
+    static ENTRIES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
+}
+
+impl Entry {
+    fn note(self) {
+        ENTRIES.with_borrow_mut(|entries| entries.push(self));
+    }
+
+    pub(super) fn take_all() -> Vec<Self> {
+        ENTRIES.take()
+    }
 }
 
 /// The commands whose `then_run` ran, and what each saw.
@@ -109,7 +145,7 @@ impl EventSourced for Ledger {
 
     fn handle(&self, command: Command, cx: &Context<'_>) -> Effect<Self> {
         assert_eq!(cx.seq_nr().get(), self.count);
-        let Command { number, kind, reply, runs } = command;
+        let Command { number, kind, reply, runs } = command.clone();
         let event = |index, of| Event { command: number, index, of, decided_on: *self, kind };
         let persist = |of| Effect::persist_all((0..of).map(move |index| event(index, of)));
         match kind {
@@ -126,10 +162,31 @@ impl EventSourced for Ledger {
             }
             Kind::ReadWhenEven if self.count % 2 == 1 => Effect::stash(),
             Kind::Read | Kind::ReadWhenEven => Effect::reply(reply, *self),
-            Kind::Stop => Effect::reply(reply, *self).then_stop(),
+            Kind::Stop => {
+                Effect::reply(reply, *self).then_run(|_: &Self| Entry::Stopping.note()).then_stop()
+            }
             Kind::Unhandled => Effect::unhandled(),
             Kind::Unanswered | Kind::PanicInApply | Kind::NotEncodable => persist(1),
             Kind::PanicInHandler => quiet_panic(),
+            Kind::StartTimer { key, periodic, persists } => {
+                let after = Duration::from_secs(1);
+                let timer = if periodic { Timer::Every(after) } else { Timer::Once(after) };
+                persist(u64::from(persists))
+                    .then_reply(reply, |ledger: &Self| *ledger)
+                    .then_run(move |_: &Self| Entry::TimerStarted { number, key }.note())
+                    .then_timer(
+                        key.to_string(),
+                        timer,
+                        Command { kind: Kind::Tick(key), ..command },
+                    )
+            }
+            Kind::CancelTimer(key) => Effect::reply(reply, *self)
+                .then_run(move |_: &Self| Entry::TimerCancelled { key }.note())
+                .then_cancel_timer(key.to_string()),
+            Kind::Tick(key) => {
+                Entry::Tick { number, key }.note();
+                Effect::none()
+            }
         }
     }
 
@@ -140,6 +197,18 @@ impl EventSourced for Ledger {
         }
         self.count += 1;
         self.digest = mix(self.digest ^ (event.command << 8 | event.index));
+    }
+
+    fn on_signal(signal: Signal<'_, Self>, cx: &Context<'_>) {
+        match signal {
+            Signal::RecoveryCompleted { state } => {
+                assert_eq!(cx.seq_nr().get(), state.count);
+                Entry::Recovered(*state).note();
+            }
+            Signal::Stopped => Entry::Stopped.note(),
+            Signal::EventsDeleted { to } if !to.is_zero() => Entry::Deleted.note(),
+            _ => {}
+        }
     }
 
     fn snapshot_when(&self, event: &Event, seq_nr: SeqNr) -> bool {
@@ -197,6 +266,8 @@ pub(super) struct History {
     pub(super) events: Vec<Payload>,
     receipts: HashMap<AppendId, Appended>,
     pub(super) snapshots: BTreeMap<SeqNr, Payload>,
+    /// Still in `events`, for the checks; no recovery reads them.
+    pub(super) deleted_to: SeqNr,
 }
 
 impl History {
