@@ -58,7 +58,8 @@
 //! survive. The example `flights` of this crate is a whole program.
 //!
 //! Snapshots shorten recovery: `.snapshot_codec(annals::json("account.State"))` with
-//! `.snapshot_every(1_000, annals::keep(2))`. [`Store::query`] reads events across entities.
+//! `.snapshot_every(1_000, annals::keep(2))`. [`Store::query`] reads events across entities, and
+//! [`Store::projection`] feeds them to a handler, at least or exactly once.
 //!
 //! # Stores
 //!
@@ -91,7 +92,7 @@ pub use annals_entity::{
     Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Recover,
     Reply, Settings, keep,
 };
-pub use annals_query::{Query, QueryOptions};
+pub use annals_query::{Projection, Query, QueryOptions, Source};
 
 #[cfg(feature = "embedded")]
 pub use annals_embedded as embedded;

@@ -8,7 +8,7 @@ use annals_core::{Codec, Error, Result};
 use annals_embedded::EmbeddedStore;
 use annals_entity::{Components, EntitiesBuilder, EventSourced};
 use annals_memory::MemoryStore;
-use annals_query::Query;
+use annals_query::{Projection, Query, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -48,6 +48,15 @@ impl Store {
     /// Queries across entities: by tag, by slices, all events, all ids.
     pub fn query(&self) -> Query {
         Query::new(self.contracts.read_journal.clone())
+    }
+
+    /// The projection `name` of the events of `source`, in the environment of a real program
+    /// ([`System`]); see [`annals_query`](crate::query).
+    pub fn projection(&self, name: impl Into<String>, source: Source) -> Projection {
+        let system = Arc::new(System::new());
+        let components =
+            annals_query::Components { clock: system.clone(), ids: system.clone(), sleep: system };
+        Projection::new(name, source, self.contracts.clone(), components)
     }
 
     /// The embedded store, if it is one: its counters, and [`EmbeddedStore::verify`].

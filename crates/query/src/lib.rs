@@ -1,4 +1,5 @@
-//! Live and finite streams over the read journals of annals, written once for every store.
+//! Live and finite streams over the read journals of annals, and projections on top of them, written
+//! once for every store.
 //!
 //! A store serves pages ([`ReadJournal::page`](annals_core::ReadJournal::page)) and a wake-up; a
 //! [`Query`] makes streams of them:
@@ -43,6 +44,80 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Projections
+//!
+//! A [`Projection`] feeds all events of a [`Source`] to a handler, and keeps how far it came, so that
+//! it goes on where it ended. The handler decides on the guarantee:
+//!
+//! | handler | an event counts | result and offset |
+//! | --- | --- | --- |
+//! | [`Handler`] | at least once (P1) | the offset is saved after some events, or a while |
+//! | [`GroupedHandler`] | at least once, many together | the same |
+//! | [`Producer`] | exactly once (P2) | events of the same store, in one commit with the offset |
+//! | [`Transactional`] | exactly once (P2) | one transaction of the handler's own, anywhere |
+//!
+//! A handler that fails is tried again with back-off; then, as [`OnFailure`] says, the projection
+//! stops, skips the event, or parks it: it is recorded, and its entity's later events wait with it.
+//! The offset never moves past an event that was none of handled, skipped and parked (P3). Several
+//! [`Instance`]s share the work by slices; of two that run the same range, one stops with `Conflict`.
+//!
+//! Building one gives a [`ProjectionRunner`], whose future the application spawns, and a
+//! [`ProjectionHandle`] that pauses, resumes, rewinds and stops it, retries what is parked, and tells
+//! its status and lag. Nothing is spawned here, and time comes from the [`Components`].
+//!
+//! ```
+//! use annals_core::Envelope;
+//! use annals_query::{Handler, HandlerError, Projection, Source};
+//! # use annals_query::Components;
+//! # use annals_core::{Append, AppendId, Clock, Ids, NewEvent, Payload, PersistenceId, SeqNr};
+//! # use annals_core::{SerializerId, Sleep, Timestamp, WriterId};
+//! # #[derive(Debug)]
+//! # struct Fixed;
+//! # impl Clock for Fixed { fn now(&self) -> Timestamp { Timestamp::from_millis(0) } }
+//! # impl Ids for Fixed {
+//! #     fn append_id(&self) -> AppendId { AppendId::new(1) }
+//! #     fn writer_id(&self) -> WriterId { WriterId::new("w") }
+//! #     fn random(&self) -> u64 { 4 }
+//! # }
+//! # impl Sleep for Fixed {
+//! #     fn sleep(&self, time: std::time::Duration)
+//! #         -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>
+//! #     { Box::pin(tokio::time::sleep(time)) }
+//! # }
+//!
+//! struct Mailer;
+//!
+//! #[async_trait::async_trait]
+//! impl Handler for Mailer {
+//!     async fn handle(&mut self, event: &Envelope) -> Result<(), HandlerError> {
+//!         println!("to the owner of {}: event {}", event.persistence_id, event.event.seq_nr);
+//!         Ok(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> annals_core::Result<()> {
+//! # use std::sync::Arc;
+//! # let store = annals_memory::MemoryStore::new().store();
+//! # let text = Payload::new(SerializerId::STRING, "", "opened".as_bytes());
+//! # let event = NewEvent::new(text, Timestamp::from_millis(0));
+//! # let id = PersistenceId::of("account", "alice")?;
+//! # let writer = WriterId::new("w");
+//! # let append = Append::new(AppendId::new(2), id, SeqNr::ZERO, writer, vec![event])?;
+//! # store.journal.append(append).await?;
+//! # let components =
+//! #     Components { clock: Arc::new(Fixed), ids: Arc::new(Fixed), sleep: Arc::new(Fixed) };
+//! let projection = Projection::new("mails", Source::All, store, components);
+//! let (runner, handle) = projection.at_least_once(Mailer)?;
+//! let running = tokio::spawn(runner.run());
+//!
+//! handle.wait_for(|status| status.handled == 1).await?;
+//! assert_eq!(handle.lag(1_000).await?.events, 0);
+//! handle.stop().await;
+//! running.await.expect("the handler does not panic")
+//! # }
+//! ```
 
 mod options;
 mod query;
@@ -52,5 +127,12 @@ mod ids;
 mod order;
 mod pages;
 
+mod projection;
+
 pub use options::{Extent, Gaps, QueryOptions};
+pub use projection::{
+    Components, GiveUp, GroupedHandler, Handler, HandlerError, Instance, Lag, OnFailure,
+    ParkedEvent, Producer, Projection, ProjectionHandle, ProjectionPhase, ProjectionRunner,
+    ProjectionSettings, ProjectionStatus, Source, Transactional,
+};
 pub use query::Query;

@@ -8,6 +8,7 @@ mod ids;
 mod invariants;
 mod live;
 mod over_memory;
+mod projection;
 
 use std::time::Duration;
 

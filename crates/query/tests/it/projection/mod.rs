@@ -1,0 +1,8 @@
+//! Projections over real stores, with failures on purpose.
+
+mod at_least_once;
+mod exactly_once;
+mod parking;
+mod simulation;
+mod steering;
+mod world;

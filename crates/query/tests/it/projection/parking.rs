@@ -1,0 +1,154 @@
+//! Parked events: their entity waits, others go on, and order is kept.
+
+use annals_core::{Error, ErrorKind, Scope, Store};
+use annals_memory::MemoryStore;
+use annals_query::{OnFailure, Projection, ProjectionHandle, Source};
+use tokio::task::JoinHandle;
+
+use super::world::{Recorder, components, eager, id, stores, write, write_rounds};
+
+fn start(
+    store: &Store,
+    recorder: &Recorder,
+) -> (JoinHandle<annals_core::Result<()>>, ProjectionHandle) {
+    let projection = Projection::new("p", Source::All, store.clone(), components())
+        .with_settings(eager(OnFailure::PARK).with_parked_events_max(5));
+    let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
+    (tokio::spawn(runner.run()), handle)
+}
+
+async fn stop(running: JoinHandle<annals_core::Result<()>>, handle: &ProjectionHandle) {
+    handle.stop().await;
+    running.await.unwrap().unwrap();
+}
+
+async fn parked(handle: &ProjectionHandle) -> Vec<String> {
+    let parked = handle.parked().await.unwrap();
+    assert_eq!(parked.len(), handle.status().parked);
+    parked.iter().map(|event| format!("{}:{}", event.persistence_id, event.seq_nr)).collect()
+}
+
+#[tokio::test]
+async fn later_events_of_the_entity_wait_and_are_handled_in_order() {
+    for (name, store, _directory) in stores() {
+        write_rounds(&store, &["a", "b"], 3).await;
+        let recorder = Recorder::failing_on(&["a:2"]);
+        let (running, handle) = start(&store, &recorder);
+        handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+        assert_eq!(recorder.seen(), ["a:1", "b:1", "b:2", "b:3"], "{name}");
+        let events = handle.parked().await.unwrap();
+        assert_eq!(events[0].reason, "a:2 cannot be handled");
+        assert_eq!(events[1].reason, "waits for an earlier event of its entity");
+        assert_eq!(parked(&handle).await, ["a:2", "a:3"], "{name}");
+
+        let refused = handle.retry_parked(Some(id("a"))).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unavailable);
+        assert_eq!(parked(&handle).await, ["a:2", "a:3"], "{name}");
+
+        recorder.heal();
+        handle.retry_parked(None).await.unwrap();
+        assert!(parked(&handle).await.is_empty(), "{name}");
+        write(&store, "a", 4).await;
+        handle.wait_for(|status| status.handled == 7).await.unwrap();
+        stop(running, &handle).await;
+        let wanted = ["a:1", "b:1", "b:2", "b:3", "a:2", "a:3", "a:4"];
+        assert_eq!(recorder.seen(), wanted, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn parked_events_stay_parked_over_a_restart() {
+    for (name, store, _directory) in stores() {
+        write_rounds(&store, &["a"], 4).await;
+        let recorder = Recorder::failing_on(&["a:1", "a:3"]);
+        let (running, handle) = start(&store, &recorder);
+        handle.wait_for(|status| status.parked == 4).await.unwrap();
+        recorder.fails_on.lock().retain(|what| what != "a:1");
+        let refused = handle.retry_parked(None).await.unwrap_err();
+        assert!(refused.to_string().contains("event 3 of a"), "{refused}");
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+
+        recorder.heal();
+        let (running, handle) = start(&store, &recorder);
+        assert_eq!(parked(&handle).await, ["a:3", "a:4"], "{name}");
+        write(&store, "a", 5).await;
+        handle.wait_for(|status| status.parked == 3).await.unwrap();
+        handle.retry_parked(Some(id("a"))).await.unwrap();
+        stop(running, &handle).await;
+        assert_eq!(recorder.seen(), ["a:1", "a:2", "a:3", "a:4", "a:5"], "{name}");
+
+        let (running, handle) = start(&store, &recorder);
+        assert!(parked(&handle).await.is_empty(), "{name}");
+        stop(running, &handle).await;
+    }
+}
+
+#[tokio::test]
+async fn the_first_parked_event_can_be_skipped() {
+    let store = MemoryStore::new().store();
+    write_rounds(&store, &["a"], 3).await;
+    let recorder = Recorder::failing_on(&["a:1"]);
+    let (running, handle) = start(&store, &recorder);
+    handle.wait_for(|status| status.parked == 3).await.unwrap();
+    let none = handle.skip_parked(id("b")).await.unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::Invalid);
+    handle.skip_parked(id("a")).await.unwrap();
+    let status = handle.status();
+    assert_eq!((status.handled, status.skipped, status.parked), (2, 1, 0));
+    stop(running, &handle).await;
+    assert_eq!(recorder.seen(), ["a:2", "a:3"]);
+}
+
+#[tokio::test]
+async fn a_parked_event_that_was_deleted_can_only_be_skipped() {
+    let store = MemoryStore::new().store();
+    write_rounds(&store, &["a"], 2).await;
+    let recorder = Recorder::failing_on(&["a:1"]);
+    let (running, handle) = start(&store, &recorder);
+    handle.wait_for(|status| status.parked == 2).await.unwrap();
+    let to = annals_core::SeqNr::new(1).unwrap();
+    store.journal.delete_to(&id("a"), to).await.unwrap();
+    recorder.heal();
+    let refused = handle.retry_parked(None).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Invalid);
+    handle.skip_parked(id("a")).await.unwrap();
+    stop(running, &handle).await;
+    assert_eq!(recorder.seen(), ["a:2"]);
+}
+
+#[tokio::test]
+async fn too_many_parked_events_stop_the_projection() {
+    let store = MemoryStore::new().store();
+    write_rounds(&store, &["a"], 6).await;
+    let recorder = Recorder::failing_on(&["a:1"]);
+    let (running, handle) = start(&store, &recorder);
+    let error: Error = running.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.to_string().contains("5 events are parked"), "{error}");
+    let waiting = handle.lag(10).await.unwrap();
+    assert_eq!(waiting.events, 1, "the sixth stays ahead of the offset");
+}
+
+#[tokio::test]
+async fn what_lies_ahead_of_a_rewind_is_handled_anew() {
+    let store = MemoryStore::new().store();
+    write_rounds(&store, &["a", "b"], 3).await;
+    let recorder = Recorder::failing_on(&["a:1", "b:3"]);
+    let (running, handle) = start(&store, &recorder);
+    handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+    assert_eq!(parked(&handle).await, ["a:1", "a:2", "a:3", "b:3"]);
+    recorder.heal();
+    // Behind a:1, so that one still waits, and what follows waits for it anew.
+    let page = store.read_journal.page(&Scope::All, None, None, 1).await.unwrap();
+    handle.rewind(Some(page.events()[0].offset.clone())).await.unwrap();
+    handle.wait_for(|status| status.parked == 3 && status.handled == 5).await.unwrap();
+    assert_eq!(parked(&handle).await, ["a:1", "a:2", "a:3"]);
+    handle.rewind(None).await.unwrap();
+    handle.wait_for(|status| status.handled == 11).await.unwrap();
+    assert!(parked(&handle).await.is_empty());
+    stop(running, &handle).await;
+    let seen = recorder.seen();
+    assert_eq!(seen[..5], ["b:1", "b:2", "b:1", "b:2", "b:3"]);
+    assert_eq!(seen[5..], ["a:1", "b:1", "a:2", "b:2", "a:3", "b:3"]);
+}
