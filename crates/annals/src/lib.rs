@@ -89,8 +89,8 @@ mod guide;
 
 pub use annals_core::*;
 pub use annals_entity::{
-    Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced, Keep, Recover,
-    Reply, Settings, keep,
+    Causation, Components, Context, Effect, Entities, EntitiesBuilder, EntityRef, EventSourced,
+    Keep, Myself, Recover, Reply, Settings, Signal, Timer, keep,
 };
 pub use annals_query::{Projection, Query, QueryOptions, Source};
 
