@@ -27,11 +27,13 @@ mod subject;
 mod peers;
 
 mod child;
+mod entity;
 mod figures;
 mod load;
 mod report;
 
 pub use child::{Child, heap_of_replay, run as run_child};
+pub use entity::measure_entities;
 pub use figures::{Bench, Figure};
 pub use plan::Plan;
 pub use report::Report;

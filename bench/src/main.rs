@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annals_bench::{Bench, Child, Figure, Plan, Result, run_child};
+use annals_bench::{Bench, Child, Figure, Plan, Result, measure_entities, run_child};
 use clap::{Args, Parser, Subcommand};
 
 #[derive(Debug, Parser)]
@@ -18,6 +18,8 @@ struct Arguments {
 enum Command {
     /// The embedded store against its limit and its peers.
     Embedded(Embedded),
+    /// The entity runtime against the journal below it.
+    Entity(Entity),
     /// A part of a benchmark that is to be killed.
     #[command(hide = true)]
     Child {
@@ -42,6 +44,19 @@ struct Embedded {
     json: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+struct Entity {
+    /// A few seconds, to see that everything runs; the figures mean nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Where stores are made for the time of the run: a directory on the disk to be measured.
+    #[arg(long, default_value = "target")]
+    dir: PathBuf,
+    /// Where the results are kept [default: docs/bench/entity.json, but for a quick run].
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,8 +71,22 @@ fn run(command: Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
         Command::Embedded(arguments) => runtime.block_on(embedded(arguments)),
+        Command::Entity(arguments) => runtime.block_on(entity(arguments)),
         Command::Child { child } => runtime.block_on(run_child(child)),
     }
+}
+
+async fn entity(arguments: Entity) -> Result<()> {
+    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
+    let report = measure_entities(&plan, &arguments.dir).await?;
+    println!("{report}");
+    let json =
+        arguments.json.or_else(|| (!arguments.quick).then(|| "docs/bench/entity.json".into()));
+    if let Some(path) = json {
+        report.save(&path)?;
+        println!("kept in {}", path.display());
+    }
+    Ok(())
 }
 
 async fn embedded(arguments: Embedded) -> Result<()> {

@@ -76,8 +76,13 @@ pub struct Report {
 
 impl Report {
     pub(crate) fn new(plan: &Plan) -> Self {
+        Self::of("cargo xtask bench embedded", plan)
+    }
+
+    /// The report of `command`.
+    pub(crate) fn of(command: &'static str, plan: &Plan) -> Self {
         Self {
-            command: "cargo xtask bench embedded",
+            command,
             machine: machine(),
             path: "unknown".to_owned(),
             quick: plan.quick,
