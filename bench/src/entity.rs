@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use annals::{Context, Effect, Entities, EventSourced, Reply};
+use annals::{Context, Effect, Entities, EntityRef, EventSourced, Reply};
 use annals_core::{
     Append, AppendId, Codec, Journal, NewEvent, Payload, PersistenceId, SeqNr, SeqRange,
     SerializerId, Timestamp, WriterId,
@@ -65,16 +65,21 @@ impl Codec<Bytes> for Raw {
     }
 }
 
-/// Asks entities to write: each its own, or all the same one.
-struct Asking {
-    region: Entities<Order>,
-    one: Option<PersistenceId>,
+/// Asks entities to write, through handles that are kept: a task its own, or all the same one.
+struct Asking(Vec<EntityRef<Order>>);
+
+impl Asking {
+    fn of(region: &Entities<Order>, entities: u64) -> Self {
+        let handle = |number| region.by_persistence_id(Entity::new(number).id);
+        Self((0..entities).map(handle).collect())
+    }
 }
 
 impl Target for Asking {
     async fn append(&self, entity: &Entity, _seq_nr: u64, bytes: Bytes) -> Result<()> {
-        let id = self.one.as_ref().unwrap_or(&entity.id).clone();
-        self.region.by_persistence_id(id).ask(|reply| Write { bytes, reply }).await?;
+        let number = usize::try_from(entity.number)? % self.0.len();
+        let handle = self.0.get(number).expect("below their number");
+        handle.ask(|reply| Write { bytes, reply }).await?;
         Ok(())
     }
 }
@@ -177,9 +182,8 @@ async fn asked_rate(
     let subject = Subject::open(&dir)?;
     let store = annals::Store::from(subject.store.clone());
     let region = store.entities_as::<Order>(Arc::new(Raw(Arc::default()))).start();
-    let one = one.then(|| PersistenceId::of("order", "one")).transpose()?;
-    let which = if one.is_some() { "of one entity" } else { "of an entity each" };
-    let target = Arc::new(Asking { region: region.clone(), one });
+    let (entities, which) = if one { (1, "of one entity") } else { (tasks, "of an entity each") };
+    let target = Arc::new(Asking::of(&region, entities));
     let outcome = drive(target, load(plan, tasks)).await?;
     report.note(format!("{tasks} commands at a time, {which}: {}", outcome.summary()));
     region.stop().await?;
