@@ -125,17 +125,19 @@ impl Journal for EmbeddedStore {
         let engine = self.engine.clone();
         engine.queue.close();
         self.stop_off_the_runtime().await?;
-        match engine.closed.lock().take() {
-            Some(Err(error)) => {
-                let location = engine.location();
-                Err(Error::unavailable(format!(
-                    "the orderly end of the store in {location} was not recorded; nothing acknowledged is \
-                     lost, and the next opening checks the log"
-                ))
-                .with_source(error))
-            }
-            _ => Ok(()),
-        }
+        let failed = match engine.closed.lock().take() {
+            Some(Ok(())) => return Ok(()),
+            Some(Err(error)) => error.to_string(),
+            None => match engine.poisoned() {
+                Some(reason) => reason,
+                None => return Ok(()),
+            },
+        };
+        let location = engine.location();
+        Err(Error::unavailable(format!(
+            "the orderly end of the store in {location} was not recorded ({failed}); nothing acknowledged \
+             is lost, and the next opening checks the log"
+        )))
     }
 }
 
