@@ -1,5 +1,6 @@
 //! Opening a store. The one place of the engine that draws random numbers and starts threads.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -17,7 +18,7 @@ use crate::engine::Engine;
 use crate::follower::Follower;
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::log::{
-    Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name,
+    Completer, Queue, SPARE_PREFIX, SegmentFiles, Spares, Tail, Writer, WriterParts, segment_name,
     whole_blocks,
 };
 use crate::position::{Position, SegmentNr};
@@ -175,10 +176,12 @@ impl EmbeddedBuilder {
         let next = parts.segment.header.segment.next();
         engine.spares.want(engine.settings.capacity_of(next));
         engine.sealer.wake();
-        let writer = Writer::new(engine.clone(), parts);
+        let (completer, completing) = Completer::new(engine.clone(), parts.end_file.clone());
+        let writer = Writer::new(engine.clone(), parts, completer);
         let (for_spares, for_sealer) = (engine.clone(), engine.clone());
         let threads = [
             spawn("annals-writer", move || writer.run()),
+            spawn("annals-completer", move || completing.run()),
             spawn("annals-spares", move || for_spares.spares.run()),
             spawn("annals-sealer", move || for_sealer.sealer.run(&for_sealer)),
         ];
@@ -217,6 +220,7 @@ fn engine(
             sealed: Arc::new(sealed),
             recent: Arc::default(),
             offsets: recovered.offsets,
+            planned_revisions: BTreeMap::new(),
             end: end.position,
         }),
         files: SegmentFiles::new(storage.clone(), end.store_id),

@@ -48,7 +48,7 @@ impl Journal for EmbeddedStore {
                 deleted_to: planned.deleted_to,
                 ingest,
                 tags: tags.clone(),
-                offset: offset.clone(),
+                offset: offset.clone().map(Box::new),
             };
             Ok(Draft { frame, change, entry })
         };

@@ -24,7 +24,7 @@ pub(crate) enum Change {
         /// The tags of all its events, each once.
         tags: Vec<Tag>,
         /// The offset that is saved with them, whose revision must follow the one that stands.
-        offset: Option<StoredOffset>,
+        offset: Option<Box<StoredOffset>>,
     },
     /// Events are deleted.
     Delete { id: PersistenceId, to: SeqNr },
@@ -53,7 +53,7 @@ impl Change {
                     deleted_to: head.deleted_to,
                     ingest: head.ingest,
                     tags,
-                    offset: head.offset,
+                    offset: head.offset.map(Box::new),
                 }
             }
             FrameKind::Delete => {
@@ -90,7 +90,7 @@ impl Change {
     /// The offset that it saves.
     pub(crate) fn offset(&self) -> Option<&StoredOffset> {
         match self {
-            Self::Events { offset, .. } => offset.as_ref(),
+            Self::Events { offset, .. } => offset.as_deref(),
             Self::OffsetSave(offset) => Some(offset),
             Self::Delete { .. } | Self::SnapshotSave { .. } | Self::SnapshotDelete { .. } => None,
         }

@@ -22,6 +22,9 @@ pub(crate) struct State {
     pub(crate) recent: Arc<HashMap<PersistenceId, Head>>,
     /// The projections' offsets.
     pub(crate) offsets: BTreeMap<String, StoredOffset>,
+    /// The revisions at which offsets stand when everything that is being written is durable, of those
+    /// that were saved since the store was opened.
+    pub(crate) planned_revisions: BTreeMap<String, OffsetRevision>,
     /// Where what is durable ends: the next batch begins at or after it.
     pub(crate) end: Position,
 }
@@ -35,8 +38,6 @@ pub(crate) enum Planned {
     Conflict { highest: SeqNr },
     /// Asks the caller to look the id up again.
     Reload,
-    /// Leaves it for the next batch.
-    Later,
 }
 
 impl State {
@@ -60,16 +61,13 @@ impl State {
 
     /// Decides on a change, and if it is to be written, counts on it being so. `number` is the entry of
     /// its id as the caller saw it.
-    pub(crate) fn plan(
-        &mut self,
-        change: &Change,
-        number: usize,
-        offsets: &mut Vec<String>,
-    ) -> Planned {
+    pub(crate) fn plan(&mut self, change: &Change, number: usize) -> Planned {
         let id = match change {
             Change::OffsetSave(offset) => {
-                let refused = Self::plan_offset(&self.offsets, offset, offsets);
-                return refused.unwrap_or(Planned::Write { entry: 0 });
+                return match plan_offset(&self.offsets, &mut self.planned_revisions, offset) {
+                    Ok(()) => Planned::Write { entry: 0 },
+                    Err(highest) => Planned::Conflict { highest },
+                };
             }
             Change::Events { id, .. }
             | Change::Delete { id, .. }
@@ -91,14 +89,10 @@ impl State {
                     return Planned::Conflict { highest: planned.highest };
                 }
                 // Asked last: a repeated append must learn that its events are there already.
-                if let Some(offset) = offset {
-                    match Self::plan_offset(&self.offsets, offset, offsets) {
-                        None => {}
-                        Some(Planned::Conflict { .. }) => {
-                            return Planned::Conflict { highest: first.previous() };
-                        }
-                        Some(other) => return other,
-                    }
+                if let Some(offset) = offset
+                    && plan_offset(&self.offsets, &mut self.planned_revisions, offset).is_err()
+                {
+                    return Planned::Conflict { highest: first.previous() };
                 }
                 if begins {
                     planned.deleted_to = first.previous();
@@ -121,25 +115,6 @@ impl State {
         Planned::Write { entry: number }
     }
 
-    /// Why `offset` is not saved with this batch, if so; otherwise counts on it being saved.
-    fn plan_offset(
-        durable: &BTreeMap<String, StoredOffset>,
-        offset: &StoredOffset,
-        batch: &mut Vec<String>,
-    ) -> Option<Planned> {
-        if batch.contains(&offset.name) {
-            return Some(Planned::Later);
-        }
-        let found = durable.get(&offset.name);
-        let revision = found.map_or(OffsetRevision::NONE, |offset| offset.revision);
-        if revision != Change::expected_revision(offset) {
-            let highest = SeqNr::new(revision.get()).unwrap_or(SeqNr::MAX);
-            return Some(Planned::Conflict { highest });
-        }
-        batch.push(offset.name.clone());
-        None
-    }
-
     /// Records that a frame of the active segment became durable.
     pub(crate) fn apply(&mut self, change: &Change, entry: usize, byte: u32) {
         if let Some(offset) = change.offset() {
@@ -156,4 +131,21 @@ impl State {
         let full = std::mem::replace(&mut self.active, next);
         self.sealing.push(Arc::new(full));
     }
+}
+
+/// Counts on `offset` being saved, if it follows what stands; otherwise gives what stands.
+fn plan_offset(
+    durable: &BTreeMap<String, StoredOffset>,
+    planned: &mut BTreeMap<String, OffsetRevision>,
+    offset: &StoredOffset,
+) -> Result<(), SeqNr> {
+    let stands = match planned.get(&offset.name) {
+        Some(revision) => *revision,
+        None => durable.get(&offset.name).map_or(OffsetRevision::NONE, |stored| stored.revision),
+    };
+    if stands != Change::expected_revision(offset) {
+        return Err(SeqNr::new(stands.get()).unwrap_or(SeqNr::MAX));
+    }
+    planned.insert(offset.name.clone(), offset.revision);
+    Ok(())
 }

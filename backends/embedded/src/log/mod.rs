@@ -1,5 +1,6 @@
 //! The log: segment files, the one writer, and those who read.
 
+mod completer;
 mod files;
 mod queue;
 mod scan;
@@ -7,6 +8,7 @@ mod spare;
 mod tail;
 mod writer;
 
+pub(crate) use completer::Completer;
 pub(crate) use files::{SegmentFile, SegmentFiles, corrupt, segment_name, segment_of, unreadable};
 pub(crate) use queue::{Answer, Queue, Refused, Request};
 pub(crate) use scan::{Scan, ScannedFrame, Step, first_used};

@@ -1,25 +1,26 @@
-//! The one writer: takes everything that waits, decides on it, writes it with one synced write, and
-//! only then makes it visible and answers.
+//! The one writer: takes everything that waits, decides on it, and writes it with one synced write.
+//! What follows, [`super::completer`] does.
 //!
 //! ```text
-//! queue ──take──► plan (conflicts) ──► one batch ──write+sync──► apply ──► answers
+//! queue ──take──► plan (conflicts) ──► one batch ──write+sync──► completer
 //! ```
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use annals_core::{Error, Result, SeqNr};
+use annals_core::{Error, Result};
 
+use parking_lot::RwLockWriteGuard;
+
+use super::completer::{Batch, Completer, Durable, FRAMES_PER_LOCK, Written};
 use super::files::{SegmentFile, segment_name};
 use super::queue::{Answer, Request};
 use super::spare::whole_blocks;
-use super::tail::TailBatch;
-use crate::catalog::{Change, MemIndex, Planned};
+use crate::catalog::{MemIndex, Planned};
 use crate::end_file::{EndFile, LogEnd};
 use crate::engine::Engine;
 use crate::format::{Link, SEGMENT_HEADER_BYTES, SegmentHeader, byte_count, index, seal_frame};
 use crate::position::{Position, SegmentNr};
-use crate::stats::Counters;
 use crate::storage::AlignedBuf;
 
 /// The most bytes of one batch, unless a single frame is larger.
@@ -45,31 +46,13 @@ pub(crate) struct WriterParts {
 pub(crate) struct Writer {
     engine: Arc<Engine>,
     parts: WriterParts,
-    buffer: AlignedBuf,
-}
-
-/// A request that is in the batch.
-struct Written {
-    frame: Vec<u8>,
-    change: Change,
-    entry: usize,
-    byte: u32,
-    answer: tokio::sync::oneshot::Sender<Answer>,
-}
-
-#[derive(Default)]
-struct Batch {
-    written: Vec<Written>,
-    /// Answers that depend on what is being written.
-    conflicts: Vec<(tokio::sync::oneshot::Sender<Answer>, SeqNr)>,
-    reloads: Vec<tokio::sync::oneshot::Sender<Answer>>,
-    later: Vec<Request>,
+    completer: Completer,
 }
 
 impl Writer {
     /// A writer that goes on at `parts`.
-    pub(crate) fn new(engine: Arc<Engine>, parts: WriterParts) -> Self {
-        Self { engine, parts, buffer: AlignedBuf::with_capacity(1 << 16) }
+    pub(crate) fn new(engine: Arc<Engine>, parts: WriterParts, completer: Completer) -> Self {
+        Self { engine, parts, completer }
     }
 
     /// Writes until the queue is closed and empty; then records the end. The body of the thread.
@@ -78,6 +61,7 @@ impl Writer {
         while self.engine.queue.take(&mut waiting) {
             self.write_some(&mut waiting);
         }
+        self.completer.wait();
         if self.engine.poisoned().is_none() {
             let closed = self.parts.end_file.write_synced(&self.end(true));
             self.engine.record_close(closed);
@@ -110,8 +94,9 @@ impl Writer {
             }
             return;
         }
-        let batch = self.plan(waiting);
-        self.commit(batch, waiting);
+        let mut buffer = self.completer.buffer();
+        let batch = self.plan(waiting, &mut buffer);
+        self.commit(batch, buffer);
     }
 
     fn room(&self) -> u32 {
@@ -119,20 +104,19 @@ impl Writer {
     }
 
     /// Decides on what waits, and gathers what fits into the buffer.
-    fn plan(&mut self, waiting: &mut VecDeque<Request>) -> Batch {
+    fn plan(&mut self, waiting: &mut VecDeque<Request>, buffer: &mut AlignedBuf) -> Batch {
         let mut batch = Batch::default();
-        let mut offsets = Vec::new();
         let room = index(self.room());
         let mut checksum = self.parts.previous;
-        self.buffer.clear();
+        buffer.clear();
         let mut state = self.engine.state.write();
         while let Some(next) = waiting.front() {
-            let length = self.buffer.len() + next.frame.len();
-            if length > room || (length > BATCH_BYTES_MAX && !self.buffer.is_empty()) {
+            let length = buffer.len() + next.frame.len();
+            if length > room || (length > BATCH_BYTES_MAX && !buffer.is_empty()) {
                 break;
             }
             let Some(mut request) = waiting.pop_front() else { break };
-            match state.plan(&request.change, request.entry, &mut offsets) {
+            match state.plan(&request.change, request.entry) {
                 Planned::Write { entry } => {
                     let link = Link {
                         epoch: self.parts.segment.header.epoch,
@@ -140,14 +124,16 @@ impl Writer {
                         synced: Position::new(self.parts.segment.header.segment, self.parts.at),
                     };
                     checksum = seal_frame(&mut request.frame, request.kind, request.body, link);
-                    let byte = self.parts.at + byte_count(self.buffer.len());
-                    self.buffer.extend(&request.frame);
+                    let byte = self.parts.at + byte_count(buffer.len());
+                    buffer.extend(&request.frame);
                     let Request { frame, change, answer, .. } = request;
                     batch.written.push(Written { frame, change, entry, byte, answer });
                 }
                 Planned::Conflict { highest } => batch.conflicts.push((request.answer, highest)),
                 Planned::Reload => batch.reloads.push(request.answer),
-                Planned::Later => batch.later.push(request),
+            }
+            if batch.written.len().is_multiple_of(FRAMES_PER_LOCK) {
+                RwLockWriteGuard::bump(&mut state);
             }
         }
         drop(state);
@@ -157,67 +143,33 @@ impl Writer {
         batch
     }
 
-    /// Makes the batch durable, then visible, then known.
-    fn commit(&mut self, batch: Batch, waiting: &mut VecDeque<Request>) {
+    /// Makes the batch durable, and hands it on.
+    fn commit(&mut self, batch: Batch, mut buffer: AlignedBuf) {
+        let start = Position::new(self.parts.segment.header.segment, self.parts.at);
+        let length = buffer.len();
         if !batch.written.is_empty() {
-            let length = self.buffer.len();
-            self.buffer.pad_to_block();
-            let written =
-                self.parts.segment.file.write_blocks_synced(&self.buffer, self.parts.at.into());
+            buffer.pad_to_block();
+            let written = self.parts.segment.file.write_blocks_synced(&buffer, start.byte.into());
             if let Err(error) = written {
-                return self.poison(batch, error);
+                return self.poison(batch, &error);
             }
-            self.publish(length, &batch.written);
+            let end = Position::new(start.segment, start.byte + byte_count(length));
+            self.parts.at = whole_blocks(end.byte);
+            self.parts.synced = end;
         }
-        for Written { frame, answer, .. } in batch.written {
-            let _ = answer.send(Answer::Stored { frame });
+        let durable = Durable { batch, buffer, length, start, end: self.end(false) };
+        if !self.completer.complete(durable) {
+            self.engine.poison(format!(
+                "the thread that answers appends to the log in {} is gone; nothing acknowledged is lost, \
+                 and nothing more is written: open the store anew",
+                self.engine.location()
+            ));
         }
-        for (answer, highest) in batch.conflicts {
-            let _ = answer.send(Answer::Conflict { highest });
-        }
-        for answer in batch.reloads {
-            let _ = answer.send(Answer::Reload);
-        }
-        for request in batch.later.into_iter().rev() {
-            waiting.push_front(request);
-        }
-    }
-
-    /// Makes a durable batch of `length` bytes visible to this process and to others.
-    fn publish(&mut self, length: usize, written: &[Written]) {
-        let segment = self.parts.segment.header.segment;
-        let start = Position::new(segment, self.parts.at);
-        let end = Position::new(segment, self.parts.at + byte_count(length));
-        self.parts.at = whole_blocks(end.byte);
-        self.parts.synced = end;
-        if let Err(error) = self.parts.end_file.write(&self.end(false)) {
-            // Other processes see it late; nothing else depends on it.
-            tracing::warn!(%error, "the file that tells readers where the log ends was not written");
-        }
-        let mut bytes = self.engine.tail.recycled();
-        bytes.extend_from_slice(self.buffer.as_slice().get(..length).unwrap_or_default());
-        // Before the end moves, so that whoever sees the new end finds the batch.
-        self.engine.tail.push(TailBatch::new(start, end, bytes.freeze()));
-        let mut state = self.engine.state.write();
-        for Written { change, entry, byte, .. } in written {
-            state.apply(change, *entry, *byte);
-        }
-        state.active.end = end.byte;
-        state.active.last_checksum = self.parts.previous;
-        state.end = end;
-        drop(state);
-        if written.iter().any(|written| matches!(written.change, Change::Delete { .. })) {
-            // What was decoded for live readers may hold events that are deleted now.
-            self.engine.tail.clear();
-        }
-        Counters::add(&self.engine.counters.batches, 1);
-        Counters::add(&self.engine.counters.frames, written.len());
-        self.engine.announce();
     }
 
     /// A write failed: what of it is durable is not known, and writing on could bury it. Nothing is
     /// written any more until the store is opened anew, which finds out.
-    fn poison(&self, batch: Batch, error: std::io::Error) {
+    fn poison(&self, batch: Batch, error: &std::io::Error) {
         let file = segment_name(self.parts.segment.header.segment);
         let location = self.engine.location();
         let reason = format!(
@@ -233,8 +185,7 @@ impl Writer {
             let _ = answer.send(Answer::Failed(unknown));
         }
         let others = batch.conflicts.into_iter().map(|(answer, _)| answer);
-        let later = batch.later.into_iter().map(|request| request.answer);
-        for answer in others.chain(batch.reloads).chain(later) {
+        for answer in others.chain(batch.reloads) {
             let _ = answer.send(Answer::Failed(Error::closed(reason.clone())));
         }
     }
@@ -282,6 +233,8 @@ impl Writer {
 
     fn begin(&mut self, segment: SegmentFile, next: SegmentNr) {
         let checksum = segment.header.checksum();
+        // What was written to the full segment goes into its index.
+        self.completer.wait();
         self.parts.segment = segment;
         self.parts.at = SEGMENT_HEADER_BYTES;
         // The log ends here now, also if nothing is ever written to this segment.
