@@ -98,14 +98,15 @@ pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<u64> {
     Ok(answer.parse()?)
 }
 
-/// The heap, in bytes, that a replay takes above what the open store has, counted by the program
+/// The heap, in bytes, that a replay (or so many idle entities) takes above what the open store has, counted by the program
 /// `annals-bench-heap` beside this one; `None` if it was not built.
-pub(crate) fn measure_heap(dir: &Path) -> Result<Option<u64>> {
+pub(crate) fn measure_heap(dir: &Path, idle: Option<u64>) -> Result<Option<u64>> {
     let program = std::env::current_exe()?.with_file_name("annals-bench-heap");
     if !program.exists() {
         return Ok(None);
     }
-    let output = Command::new(program).arg(dir).stderr(Stdio::inherit()).output()?;
+    let idle = idle.map(|entities| format!("--idle={entities}"));
+    let output = Command::new(program).arg(dir).args(idle).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout)?;
     if !output.status.success() {
         return Err("annals-bench-heap failed".into());

@@ -3,6 +3,7 @@
 //! Each pair does the same appends to the same store: one side through [`Journal::append`] with the
 //! bytes at hand, the other through an ask whose handler decides the event.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,32 +18,40 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+use crate::child::measure_heap;
 use crate::driver::{Entity, Load, Target, drive};
-use crate::number::{count, rate};
+use crate::entity_wake::wake;
+use crate::number::{count, float, rate};
 use crate::report::Reach;
 use crate::subject::Subject;
 use crate::{Plan, Report, Result};
 
 /// The bytes of an order: its state is how many and which came last.
 #[derive(Debug, Default)]
-struct Order {
+pub(crate) struct Order {
     events: u64,
     last: Bytes,
 }
 
+/// What an order is asked; it answers with the number of its events.
 #[derive(Debug, Clone)]
-struct Write {
-    bytes: Bytes,
-    reply: Reply<u64>,
+pub(crate) enum Ask {
+    Write { bytes: Bytes, reply: Reply<u64> },
+    Events { reply: Reply<u64> },
 }
 
 impl EventSourced for Order {
     const ENTITY_TYPE: &'static str = "order";
-    type Command = Write;
+    type Command = Ask;
     type Event = Bytes;
 
-    fn handle(&self, Write { bytes, reply }: Write, _: &Context<'_>) -> Effect<Self> {
-        Effect::persist(bytes).then_reply(reply, |order: &Self| order.events)
+    fn handle(&self, ask: Ask, _: &Context<'_>) -> Effect<Self> {
+        match ask {
+            Ask::Write { bytes, reply } => {
+                Effect::persist(bytes).then_reply(reply, |order: &Self| order.events)
+            }
+            Ask::Events { reply } => Effect::reply(reply, self.events),
+        }
     }
 
     fn apply(&mut self, event: &Bytes) {
@@ -66,12 +75,12 @@ impl Codec<Bytes> for Raw {
 }
 
 /// Asks entities to write, through handles that are kept: a task its own, or all the same one.
-struct Asking(Vec<EntityRef<Order>>);
+pub(crate) struct Asking(Vec<EntityRef<Order>>);
 
 impl Asking {
-    fn of(region: &Entities<Order>, entities: u64) -> Self {
+    pub(crate) fn of(region: &Entities<Order>, numbers: Range<u64>) -> Self {
         let handle = |number| region.by_persistence_id(Entity::new(number).id);
-        Self((0..entities).map(handle).collect())
+        Self(numbers.map(handle).collect())
     }
 }
 
@@ -79,9 +88,15 @@ impl Target for Asking {
     async fn append(&self, entity: &Entity, _seq_nr: u64, bytes: Bytes) -> Result<()> {
         let number = usize::try_from(entity.number)? % self.0.len();
         let handle = self.0.get(number).expect("below their number");
-        handle.ask(|reply| Write { bytes, reply }).await?;
+        handle.ask(|reply| Ask::Write { bytes, reply }).await?;
         Ok(())
     }
+}
+
+/// A region of orders with the default settings.
+pub(crate) fn region_over(subject: &Subject) -> Entities<Order> {
+    let store = annals::Store::from(subject.store.clone());
+    store.entities_as::<Order>(Arc::new(Raw(Arc::default()))).start()
 }
 
 /// An event as applications have them, for the recovery: about 256 bytes of JSON.
@@ -129,6 +144,8 @@ pub async fn measure_entities(plan: &Plan, dir: &Path) -> Result<Report> {
     let mut report = Report::of("cargo xtask bench entity", plan);
     appends(plan, &root, &mut report).await?;
     recovery(plan, &root, &mut report).await?;
+    wake(plan, root.path(), &mut report).await?;
+    idle(plan, root.path(), &mut report)?;
     Ok(report)
 }
 
@@ -180,10 +197,9 @@ async fn asked_rate(
 ) -> Result<f64> {
     let dir = root.path().join("asked");
     let subject = Subject::open(&dir)?;
-    let store = annals::Store::from(subject.store.clone());
-    let region = store.entities_as::<Order>(Arc::new(Raw(Arc::default()))).start();
+    let region = region_over(&subject);
     let (entities, which) = if one { (1, "of one entity") } else { (tasks, "of an entity each") };
-    let target = Arc::new(Asking::of(&region, entities));
+    let target = Arc::new(Asking::of(&region, 0..entities));
     let outcome = drive(target, load(plan, tasks)).await?;
     report.note(format!("{tasks} commands at a time, {which}: {}", outcome.summary()));
     region.stop().await?;
@@ -225,6 +241,21 @@ async fn recovery(plan: &Plan, root: &TempDir, report: &mut Report) -> Result<()
     let what = "recovery of one long history / decoding and applying its bytes in a loop";
     report.figure("recovery", what, "", ratios, Reach::AtLeast(0.7));
     Ok(std::fs::remove_dir_all(&dir)?)
+}
+
+/// What an idle entity costs, counted by a program of its own.
+fn idle(plan: &Plan, root: &Path, report: &mut Report) -> Result<()> {
+    let entities = plan.large_events / 10;
+    let dir = root.join("idle");
+    match measure_heap(&dir, Some(entities))? {
+        Some(bytes) => {
+            let each = vec![float(bytes) / float(entities)];
+            let what = "heap of an idle entity beyond its state, embedded store";
+            report.figure("idle", what, " B", each, Reach::AtMost(1_024.0));
+        }
+        None => report.note("idle left out: annals-bench-heap was not built".to_owned()),
+    }
+    Ok(())
 }
 
 async fn write_history(

@@ -7,7 +7,7 @@ use std::alloc::System;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annals_bench::{Result, heap_of_replay};
+use annals_bench::{Result, heap_of_idle, heap_of_replay};
 use clap::Parser;
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait};
 
@@ -19,6 +19,9 @@ static HEAP: &PeakMemAlloc<System> = &INSTRUMENTED_SYSTEM;
 struct Arguments {
     /// The store's directory.
     dir: PathBuf,
+    /// Of so many idle entities over a new store there, instead of a replay.
+    #[arg(long)]
+    idle: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -37,5 +40,11 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<u64> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let peak = || u64::try_from(HEAP.get_peak_memory()).unwrap_or(0);
-    runtime.block_on(heap_of_replay(&arguments.dir, || HEAP.reset_peak_memory(), peak))
+    let reset = || HEAP.reset_peak_memory();
+    runtime.block_on(async {
+        match arguments.idle {
+            Some(entities) => heap_of_idle(&arguments.dir, entities, reset, peak).await,
+            None => heap_of_replay(&arguments.dir, reset, peak).await,
+        }
+    })
 }

@@ -37,7 +37,7 @@ impl Bench {
         subject.close().await?;
         let what = "one history of 1 M events of 256 B, warm, events/s";
         self.report.figure("replay", what, "", rates, Reach::AtLeast(3e6));
-        match measure_heap(&dir)? {
+        match measure_heap(&dir, None)? {
             Some(bytes) => {
                 let mebibytes = vec![float(bytes) / float(1 << 20)];
                 let what = "heap of that replay above the open store's";
