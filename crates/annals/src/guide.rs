@@ -20,6 +20,9 @@ mod evolution {}
 #[doc = include_str!("../../../docs/guide/src/reading.md")]
 mod reading {}
 
+#[doc = include_str!("../../../docs/guide/src/projections.md")]
+mod projections {}
+
 #[doc = include_str!("../../../docs/guide/src/running.md")]
 mod running {}
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use annals_conformance::CASES;
 
 /// Clauses that are not about a store, and what is said of them.
-const ELSEWHERE: [(&str, &str); 1] = [("P1", "none yet: projections are not in this version")];
+const ELSEWHERE: [(&str, &str); 1] = [("P1", "the tests of projections in `annals-query`")];
 
 fn cases(clause: &str) -> String {
     if let Some((_, what)) = ELSEWHERE.iter().find(|(known, _)| *known == clause) {
