@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use annals_core::Store;
+use annals_core::{RetryPolicy, Store};
 use annals_memory::MemoryStore;
 use annals_query::{
     Handler, HandlerError, OnFailure, Projection, ProjectionHandle, ProjectionRunner,
@@ -68,23 +68,26 @@ fn build(
 }
 
 /// Runs a projection for a while with failures, and cuts it off.
-async fn disturb(kind: Kind, store: &Store, place: &Place, random: &mut u64) {
+async fn disturb(kind: Kind, store: &Store, place: &Place, newest: u64, random: &mut u64) {
     let flaky = Flaky::over(store, draw(random), 15);
     let events_max = usize::try_from(1 + draw(random) % 5).unwrap();
     let settings = eager(OnFailure::PARK)
         .with_save_after(events_max, SECOND)
         .with_group(1 + events_max, std::time::Duration::ZERO);
-    *place.recorder.fails_on.lock() = (0..draw(random) % 4)
+    *place.recorder.fails_on.lock() = (0..draw(random) % 5)
         .map(|_| {
             let entity = ENTITIES[usize::try_from(draw(random) % 3).unwrap()];
-            format!("{entity}:{}", 1 + draw(random) % EVENTS)
+            format!("{entity}:{}", newest.saturating_sub(draw(random) % 3).max(1))
         })
         .collect();
     let (runner, handle) = build(kind, &flaky, place, settings);
     let running = tokio::spawn(runner.run());
-    for _ in 0..draw(random) % 4 {
+    for _ in 0..1 + draw(random) % 3 {
         for _ in 0..draw(random) % 60 {
             tokio::task::yield_now().await;
+        }
+        if draw(random).is_multiple_of(3) {
+            break;
         }
         if draw(random).is_multiple_of(2) {
             place.recorder.heal();
@@ -110,15 +113,18 @@ async fn simulate(kind: Kind, store: &Store, seed: u64) -> Vec<String> {
             write(store, entity, seq_nr).await;
         }
         if draw(random).is_multiple_of(2) {
-            disturb(kind, store, &place, random).await;
+            disturb(kind, store, &place, seq_nr, random).await;
         }
     }
     place.recorder.heal();
     let (runner, handle) = build(kind, store, &place, eager(OnFailure::STOP));
     let running = tokio::spawn(runner.run());
-    while handle.lag(1).await.unwrap().events > 0 {
-        tokio::task::yield_now().await;
-    }
+    let caught_up = tokio::time::timeout(SECOND * 20, async {
+        while handle.lag(1).await.unwrap().events > 0 {
+            tokio::task::yield_now().await;
+        }
+    });
+    caught_up.await.unwrap_or_else(|_| panic!("{kind:?}, seed {seed}: {:?}", handle.status()));
     handle.retry_parked(None).await.unwrap();
     handle.stop().await;
     running.await.unwrap().unwrap();
@@ -177,6 +183,29 @@ async fn results_in_the_store_are_there_exactly_once_whatever_fails() {
 #[tokio::test]
 async fn results_of_transactions_are_there_exactly_once_whatever_fails() {
     simulate_in_memory(Kind::Transactional).await;
+}
+
+/// Unknown outcomes are settled: the projection goes on, and nobody takes its own save for another's.
+#[tokio::test]
+async fn a_store_that_fails_now_and_then_does_not_end_the_projection() {
+    for kind in [Kind::Single, Kind::Producing] {
+        let store = MemoryStore::new().store();
+        let flaky = Flaky::over(&store, 5, 30);
+        let patient = RetryPolicy::NEVER.with_retries_max(40);
+        let settings = eager(OnFailure::STOP).with_store_retry(patient);
+        let place = Place::default();
+        let (runner, handle) = build(kind, &flaky, &place, settings);
+        let running = tokio::spawn(runner.run());
+        for seq_nr in 1..=40 {
+            write(&store, "a", seq_nr).await;
+            let handled = handle.wait_for(|status| status.handled == seq_nr);
+            tokio::time::timeout(SECOND * 10, handled).await.unwrap().unwrap();
+        }
+        handle.stop().await;
+        running.await.unwrap().unwrap();
+        let revision = store.offsets.load_offset("p").await.unwrap().unwrap().revision;
+        assert!(revision.get() >= 40, "{kind:?}: {revision:?}");
+    }
 }
 
 #[tokio::test]
