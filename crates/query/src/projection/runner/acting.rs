@@ -109,6 +109,15 @@ impl Run {
             events.last().map(|event| event.offset.clone())
         };
         let offset = offset.expect("a group that is ready holds an event");
+        if let Some(event) = events.first().filter(|_| self.singly).cloned()
+            && self.lot.holds(&event.persistence_id)
+        {
+            // An earlier event of its entity was parked since the group was made.
+            self.park(&event, WAITS.to_owned()).await?;
+            self.take_out(1);
+            self.reach(offset, 1);
+            return Ok(());
+        }
         match self.work.handle(&self.plan.key, events, &offset).await {
             Ok(()) => self.handled(count, offset).await,
             Err(error) => self.failed(count, offset, error).await,

@@ -1,11 +1,17 @@
 //! Parked events: their entity waits, others go on, and order is kept.
 
-use annals_core::{Error, ErrorKind, Scope, Store};
+use std::time::Duration;
+
+use annals_core::{Envelope, Error, ErrorKind, RetryPolicy, Scope, Store};
 use annals_memory::MemoryStore;
-use annals_query::{OnFailure, Projection, ProjectionHandle, Source};
+use annals_query::{
+    GroupedHandler, HandlerError, OnFailure, Projection, ProjectionHandle, ProjectionStatus, Source,
+};
+use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
-use super::world::{Recorder, components, eager, id, stores, write, write_rounds};
+use super::exactly_once::{Numbers, Rows, numbered};
+use super::world::{Recorder, SECOND, components, eager, history, id, stores, write, write_rounds};
 
 fn start(
     store: &Store,
@@ -151,4 +157,108 @@ async fn what_lies_ahead_of_a_rewind_is_handled_anew() {
     let seen = recorder.seen();
     assert_eq!(seen[..5], ["b:1", "b:2", "b:1", "b:2", "b:3"]);
     assert_eq!(seen[5..], ["a:1", "b:1", "a:2", "b:2", "a:3", "b:3"]);
+}
+
+#[tokio::test]
+async fn results_of_a_retry_are_stored_once_though_a_crash_follows() {
+    let stores = [MemoryStore::new().store(), MemoryStore::new().store()];
+    for store in &stores {
+        write_rounds(store, &["a", "b"], 1).await;
+    }
+    let numbers = Numbers { recorder: Recorder::failing_on(&["a:1"]), ..Numbers::default() };
+    let rows = Rows { recorder: numbers.recorder.clone(), ..Rows::default() };
+    let seldom = eager(OnFailure::PARK).with_save_after(100, SECOND * 3600);
+    for round in 0..2 {
+        for (kind, store) in ["producer", "rows"].into_iter().zip(&stores) {
+            let projection = Projection::new(kind, Source::All, store.clone(), components());
+            let projection = projection.with_settings(seldom);
+            let (runner, handle) = match kind {
+                "rows" => projection.transactional(rows.clone()),
+                _ => projection.exactly_once(id("results"), numbers.clone()),
+            }
+            .unwrap();
+            let running = tokio::spawn(runner.run());
+            if round == 0 {
+                numbers.recorder.fails_on.lock().push("a:1".to_owned());
+                handle.wait_for(|status| (status.parked, status.handled) == (1, 1)).await.unwrap();
+                numbers.recorder.heal();
+                handle.retry_parked(None).await.unwrap();
+            } else {
+                handle.pause().await.unwrap();
+                handle.resume().await.unwrap();
+                while handle.lag(1).await.unwrap().events > 0 {
+                    tokio::task::yield_now().await;
+                }
+                handle.pause().await.unwrap();
+            }
+            running.abort();
+            let _ = running.await;
+        }
+    }
+    let mut results = numbered(&history(&stores[0], "results").await);
+    results.sort();
+    assert_eq!(results, ["a:1", "b:1"]);
+    let rows = rows.database.lock().rows.clone();
+    assert_eq!(rows, ["b:1", "a:1"]);
+}
+
+/// Events that are handled together, one of which fails.
+#[derive(Clone)]
+struct Together(Recorder);
+
+#[async_trait]
+impl GroupedHandler for Together {
+    async fn handle(&mut self, events: &[Envelope]) -> Result<(), HandlerError> {
+        for event in events {
+            self.0.check(event)?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_event_never_moves_the_offset_past_the_group_before_it() {
+    let store = MemoryStore::new().store();
+    write(&store, "a", 1).await;
+    let recorder = Recorder::failing_on(&["a:1", "b:1"]);
+    let hourly = RetryPolicy { first: SECOND * 3600, max: SECOND * 3600, retries_max: 2 };
+    let settings = eager(OnFailure::PARK.with_retry(hourly)).with_group(3, Duration::ZERO);
+    let settings = settings.with_on_failure(OnFailure::PARK.with_retry(hourly));
+    let projection = Projection::new("p", Source::All, store.clone(), components());
+    let projection = projection.with_settings(settings);
+    let (runner, handle) = projection.grouped(Together(recorder)).unwrap();
+    let running = tokio::spawn(runner.run());
+    handle.wait_for(|status| status.parked == 1).await.unwrap();
+    handle.pause().await.unwrap();
+    for (entity, seq_nr) in [("b", 1), ("a", 2), ("b", 2)] {
+        write(&store, entity, seq_nr).await;
+    }
+    handle.resume().await.unwrap();
+    let fails = |status: &ProjectionStatus| {
+        status.parked == 1 && status.error.as_deref() == Some("b:1 cannot be handled")
+    };
+    handle.wait_for(fails).await.unwrap();
+    let saved = store.offsets.load_offset("p").await.unwrap().map(|stored| stored.offset);
+    let page = store.read_journal.page(&Scope::All, saved.as_ref(), None, 9).await.unwrap();
+    let ahead: Vec<_> = page.events().iter().map(|event| event.persistence_id.as_str()).collect();
+    assert!(ahead.ends_with(&["b", "a", "b"]), "nothing of these is dealt with: {ahead:?}");
+    running.abort();
+}
+
+#[tokio::test]
+async fn later_events_of_the_same_group_wait_as_well() {
+    let store = MemoryStore::new().store();
+    write_rounds(&store, &["a", "b"], 3).await;
+    let recorder = Recorder::failing_on(&["a:2"]);
+    let projection = Projection::new("p", Source::All, store.clone(), components());
+    let projection = projection.with_settings(eager(OnFailure::PARK));
+    let rows = Rows { recorder: recorder.clone(), ..Rows::default() };
+    let (runner, handle) = projection.transactional(rows.clone()).unwrap();
+    let running = tokio::spawn(runner.run());
+    handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+    assert_eq!(parked(&handle).await, ["a:2", "a:3"]);
+    recorder.heal();
+    handle.retry_parked(None).await.unwrap();
+    stop(running, &handle).await;
+    assert_eq!(rows.database.lock().rows, ["a:1", "b:1", "b:2", "b:3", "a:2", "a:3"]);
 }
