@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use annals_core::SeqNr;
-use parking_lot::{Condvar, Mutex, RwLockWriteGuard};
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
 use super::queue::Answer;
@@ -27,10 +27,6 @@ const WAITING_MAX: usize = 2;
 /// A batch of at most this many frames is completed by the writer itself, if none waits: for so few
 /// answers a second thread takes longer to wake up than the work takes.
 const INLINE_MAX: usize = 8;
-
-/// After how many frames the catalog is left to those who wait for it: it is read with each append, and
-/// who finds it locked for long goes to sleep. What is durable may be seen at once.
-pub(crate) const FRAMES_PER_LOCK: usize = 8;
 
 /// A frame of a batch.
 #[derive(Debug)]
@@ -202,11 +198,8 @@ fn complete(engine: &Engine, end_file: &EndFile, durable: Durable) -> AlignedBuf
 
 fn publish(engine: &Engine, written: &[Written], end: &LogEnd) {
     let mut state = engine.state.write();
-    for some in written.chunks(FRAMES_PER_LOCK) {
-        for Written { change, entry, byte, .. } in some {
-            state.apply(change, *entry, *byte);
-        }
-        RwLockWriteGuard::bump(&mut state);
+    for Written { change, entry, byte, .. } in written {
+        state.apply(change, *entry, *byte);
     }
     state.active.end = end.position.byte;
     state.active.last_checksum = end.last_checksum;

@@ -10,9 +10,7 @@ use std::sync::Arc;
 
 use annals_core::{Error, Result};
 
-use parking_lot::RwLockWriteGuard;
-
-use super::completer::{Batch, Completer, Durable, FRAMES_PER_LOCK, Written};
+use super::completer::{Batch, Completer, Durable, Written};
 use super::files::{SegmentFile, segment_name};
 use super::queue::{Answer, Request};
 use super::spare::whole_blocks;
@@ -131,9 +129,6 @@ impl Writer {
                 }
                 Planned::Conflict { highest } => batch.conflicts.push((request.answer, highest)),
                 Planned::Reload => batch.reloads.push(request.answer),
-            }
-            if batch.written.len().is_multiple_of(FRAMES_PER_LOCK) {
-                RwLockWriteGuard::bump(&mut state);
             }
         }
         drop(state);
