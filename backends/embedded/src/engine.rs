@@ -8,7 +8,7 @@ use annals_core::{Bounds, Error, PersistenceId, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
-use crate::catalog::{Change, Head, Snapshots, State};
+use crate::catalog::{Change, EntryRef, Head, Snapshots, State};
 use crate::damage::Damage;
 use crate::follower::Follower;
 use crate::format::{FrameKind, seal_body};
@@ -27,8 +27,8 @@ const RELOADS_MAX: usize = 1_000;
 /// An entry of the active segment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ensured {
-    /// Its number.
-    pub(crate) entry: usize,
+    /// Which one.
+    pub(crate) entry: EntryRef,
     /// The bounds of its id when everything that waits is durable.
     pub(crate) planned: Bounds,
 }
@@ -40,8 +40,8 @@ pub(crate) struct Draft {
     pub(crate) frame: Vec<u8>,
     /// What it changes.
     pub(crate) change: Change,
-    /// The entry of its id.
-    pub(crate) entry: usize,
+    /// The entry of its id; none for an offset alone.
+    pub(crate) entry: Option<EntryRef>,
 }
 
 /// What everybody shares.
@@ -168,7 +168,8 @@ impl Engine {
                 if let (Some(number), Some(entry)) = (number, entry)
                     && (!with_snapshots || entry.head.snapshot_set.is_some())
                 {
-                    return Ok(Ensured { entry: number, planned: entry.planned });
+                    let found = EntryRef { segment: state.active.segment, number };
+                    return Ok(Ensured { entry: found, planned: entry.planned });
                 }
                 let in_memory = state.head_before_active(id);
                 (state.active.segment, in_memory, state.sealed.clone())
@@ -191,7 +192,8 @@ impl Engine {
                 if entry.head.snapshot_set.is_none() {
                     entry.head.snapshot_set = set;
                 }
-                return Ok(Ensured { entry: number, planned: entry.planned });
+                let made = EntryRef { segment, number };
+                return Ok(Ensured { entry: made, planned: entry.planned });
             }
         }
     }

@@ -50,7 +50,7 @@ impl Journal for EmbeddedStore {
                 tags: tags.clone(),
                 offset: offset.clone().map(Box::new),
             };
-            Ok(Draft { frame, change, entry })
+            Ok(Draft { frame, change, entry: Some(entry) })
         };
         match self.engine.write(FrameKind::Events, make).await? {
             // Boxed, so that the common case does not carry its state.
@@ -116,7 +116,8 @@ impl Journal for EmbeddedStore {
         let make = || {
             let entry = self.engine.ensure(id, false)?.entry;
             let frame = Delete { id: id.clone(), to }.encode();
-            Ok(Draft { frame, change: Change::Delete { id: id.clone(), to }, entry })
+            let change = Change::Delete { id: id.clone(), to };
+            Ok(Draft { frame, change, entry: Some(entry) })
         };
         self.engine.write(FrameKind::Delete, make).await.map(|_| ())
     }

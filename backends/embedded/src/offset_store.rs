@@ -38,7 +38,7 @@ impl OffsetStore for EmbeddedStore {
         let stored = StoredOffset { name: name.to_owned(), offset, revision: expected.next() };
         let make = || {
             let change = Change::OffsetSave(stored.clone());
-            Ok(Draft { frame: OffsetSave::encode(&stored), change, entry: 0 })
+            Ok(Draft { frame: OffsetSave::encode(&stored), change, entry: None })
         };
         match self.engine.write(FrameKind::OffsetSave, make).await? {
             Answer::Conflict { highest } => Err(Error::new(

@@ -30,7 +30,7 @@ impl SnapshotStore for EmbeddedStore {
                 seq_nr: snapshot.seq_nr,
                 timestamp: snapshot.timestamp,
             };
-            Ok(Draft { frame: SnapshotSave::encode(&snapshot), change, entry })
+            Ok(Draft { frame: SnapshotSave::encode(&snapshot), change, entry: Some(entry) })
         };
         self.engine.write(FrameKind::SnapshotSave, make).await.map(|_| ())
     }
@@ -96,7 +96,7 @@ impl SnapshotStore for EmbeddedStore {
             let entry = self.engine.ensure(id, true)?.entry;
             let delete = SnapshotDelete { id: id.clone(), criteria: *criteria };
             let change = Change::SnapshotDelete { id: id.clone(), criteria: *criteria };
-            Ok(Draft { frame: delete.encode(), change, entry })
+            Ok(Draft { frame: delete.encode(), change, entry: Some(entry) })
         };
         match self.engine.write(FrameKind::SnapshotDelete, make).await? {
             crate::log::Answer::Stored { .. } => Ok(()),

@@ -38,6 +38,16 @@ impl Head {
     }
 }
 
+/// Names an entry without its id: comparing or counting ids would fetch memory that the id's own task
+/// is using.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EntryRef {
+    /// The segment in whose index it is.
+    pub(crate) segment: SegmentNr,
+    /// Its number there.
+    pub(crate) number: usize,
+}
+
 /// An id in the segment.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {

@@ -10,6 +10,6 @@ mod sealed;
 mod state;
 
 pub(crate) use change::Change;
-pub(crate) use mem_index::{Entry, Head, MemIndex, Snapshots};
+pub(crate) use mem_index::{Entry, EntryRef, Head, MemIndex, Snapshots};
 pub(crate) use sealed::Sealed;
 pub(crate) use state::{Planned, State};

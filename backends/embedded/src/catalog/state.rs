@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals_core::{Bounds, OffsetRevision, PersistenceId, SeqNr, StoredOffset};
 use hashbrown::HashMap;
 
-use super::{Change, Head, MemIndex, Sealed};
+use super::{Change, EntryRef, Head, MemIndex, Sealed};
 use crate::position::Position;
 
 /// The catalog of a store.
@@ -59,24 +59,21 @@ impl State {
         }
     }
 
-    /// Decides on a change, and if it is to be written, counts on it being so. `number` is the entry of
-    /// its id as the caller saw it.
-    pub(crate) fn plan(&mut self, change: &Change, number: usize) -> Planned {
-        let id = match change {
-            Change::OffsetSave(offset) => {
-                return match plan_offset(&self.offsets, &mut self.planned_revisions, offset) {
-                    Ok(()) => Planned::Write { entry: 0 },
-                    Err(highest) => Planned::Conflict { highest },
-                };
-            }
-            Change::Events { id, .. }
-            | Change::Delete { id, .. }
-            | Change::SnapshotSave { id, .. }
-            | Change::SnapshotDelete { id, .. } => id,
-        };
+    /// Decides on a change, and if it is to be written, counts on it being so. `entry` is the one of its
+    /// id as the caller saw it.
+    pub(crate) fn plan(&mut self, change: &Change, entry: Option<EntryRef>) -> Planned {
+        if let Change::OffsetSave(offset) = change {
+            return match plan_offset(&self.offsets, &mut self.planned_revisions, offset) {
+                Ok(()) => Planned::Write { entry: 0 },
+                Err(highest) => Planned::Conflict { highest },
+            };
+        }
         // The caller's entry may be of the segment before.
-        let entry = self.active.entries.get_mut(number).filter(|entry| entry.id == *id);
-        let Some(entry) = entry else { return Planned::Reload };
+        let Some(EntryRef { segment, number }) = entry else { return Planned::Reload };
+        if segment != self.active.segment {
+            return Planned::Reload;
+        }
+        let Some(entry) = self.active.entries.get_mut(number) else { return Planned::Reload };
         match change {
             Change::Events { first, count, deleted_to, ingest, offset, .. } => {
                 let planned = &mut entry.planned;

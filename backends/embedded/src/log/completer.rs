@@ -184,8 +184,8 @@ fn complete(engine: &Engine, end_file: &EndFile, durable: Durable) -> AlignedBuf
         engine.tail.push(TailBatch::new(start, end.position, bytes.freeze()));
         publish(engine, &batch.written, &end);
     }
-    for Written { frame, answer, .. } in batch.written {
-        let _ = answer.send(Answer::Stored { frame });
+    for Written { frame, change, answer, .. } in batch.written {
+        let _ = answer.send(Answer::Stored { frame, change });
     }
     for (answer, highest) in batch.conflicts {
         let _ = answer.send(Answer::Conflict { highest });

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
-use crate::catalog::Change;
+use crate::catalog::{Change, EntryRef};
 use crate::format::{FrameKind, SealedBody};
 
 /// A frame to be written.
@@ -26,15 +26,16 @@ pub(crate) struct Request {
     /// Who waits for the answer.
     pub(crate) answer: oneshot::Sender<Answer>,
     /// The entry of its id in the active segment, as its caller saw it.
-    pub(crate) entry: usize,
+    pub(crate) entry: Option<EntryRef>,
 }
 
 /// What became of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It is durable. The frame is given back, so that its memory is freed where it was taken.
+    /// It is durable. What was handed over is given back, so that its memory is freed, and its ids are
+    /// counted down, where they were taken.
     #[expect(dead_code, reason = "it is only dropped")]
-    Stored { frame: Vec<u8> },
+    Stored { frame: Vec<u8>, change: Change },
     /// Nothing was written, since this is the highest number.
     Conflict { highest: SeqNr },
     /// Nothing was written: what the caller knew of the id is out of date.

@@ -113,7 +113,7 @@ impl Writer {
             if length > room || (length > BATCH_BYTES_MAX && !buffer.is_empty()) {
                 break;
             }
-            let Some(mut request) = waiting.pop_front() else { break };
+            let Some(request) = waiting.pop_front() else { break };
             match state.plan(&request.change, request.entry) {
                 Planned::Write { entry } => {
                     let link = Link {
@@ -121,9 +121,12 @@ impl Writer {
                         previous: checksum,
                         synced: Position::new(self.parts.segment.header.segment, self.parts.at),
                     };
-                    checksum = seal_frame(&mut request.frame, request.kind, request.body, link);
-                    let byte = self.parts.at + byte_count(buffer.len());
+                    let from = buffer.len();
+                    let byte = self.parts.at + byte_count(from);
                     buffer.extend(&request.frame);
+                    // In the buffer, since the frame's memory is the caller's.
+                    let frame = buffer.as_mut_slice().get_mut(from..).unwrap_or_default();
+                    checksum = seal_frame(frame, request.kind, request.body, link);
                     let Request { frame, change, answer, .. } = request;
                     batch.written.push(Written { frame, change, entry, byte, answer });
                 }
