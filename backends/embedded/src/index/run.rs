@@ -44,6 +44,11 @@ pub(super) struct Span {
 }
 
 impl Span {
+    /// What the filter of the run is salted with.
+    fn salt(self) -> u64 {
+        (u64::from(self.first.get()) << 32) | u64::from(self.last.get())
+    }
+
     pub(super) fn file_name(self) -> String {
         format!("{PREFIX}{:010}-{:010}{SUFFIX}", self.first.get(), self.last.get())
     }
@@ -123,7 +128,7 @@ impl Run {
             return Err(blocks.corrupt_block(sections.fences.first, "the fences do not ascend"));
         }
         let filter = blocks.read_stream(sections.filter, 0, sections.filter.bytes)?;
-        let filter = Filter::from_bytes(&filter).ok_or_else(|| {
+        let filter = Filter::from_bytes(&filter, span.salt()).ok_or_else(|| {
             blocks.corrupt_block(sections.filter.first, "the filter is malformed")
         })?;
         let body = Body::File { blocks, entries, fences: fences.into(), filter };
@@ -167,7 +172,7 @@ impl Run {
         }
         file.end_section()?;
         // The filter's size follows from the number of entries, so it is filled in a second pass.
-        let mut filter = Filter::for_hashes(entries);
+        let mut filter = Filter::for_hashes(entries, span.salt());
         let written = file.read_back()?;
         let mut cursor = EntryCursor::new(entries);
         while let Some(entry) = cursor.next(&written)? {
