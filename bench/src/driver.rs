@@ -99,6 +99,18 @@ pub(crate) fn histogram() -> Histogram<u64> {
 
 /// Runs `load` against `target`.
 pub(crate) async fn drive<T: Target>(target: Arc<T>, load: Load) -> Result<Outcome> {
+    // Made lazily: a sleep counts from the moment in which it is made.
+    let time = async { tokio::time::sleep(load.measure).await };
+    Ok(drive_during(target, load, time).await?.0)
+}
+
+/// Runs `load` against `target`, and measures from the end of its warm-up, when `work` begins, until
+/// `work` ends; gives what that gave.
+pub(crate) async fn drive_during<T: Target, W: Future>(
+    target: Arc<T>,
+    load: Load,
+    work: W,
+) -> Result<(Outcome, W::Output)> {
     let phase = Arc::new(AtomicU8::new(WARMING_UP));
     let mut tasks = Vec::new();
     for writer in 0..load.writers {
@@ -115,14 +127,14 @@ pub(crate) async fn drive<T: Target>(target: Arc<T>, load: Load) -> Result<Outco
     tokio::time::sleep(load.warm_up).await;
     let (start, cpu) = (Instant::now(), cpu_time());
     phase.store(MEASURING, Ordering::Relaxed);
-    tokio::time::sleep(load.measure).await;
+    let output = work.await;
     phase.store(STOPPING, Ordering::Relaxed);
     let (elapsed, cpu) = (start.elapsed(), cpu_time().saturating_sub(cpu));
     let mut latency = histogram();
     for task in tasks {
         latency.add(task.await??)?;
     }
-    Ok(Outcome { events: latency.len(), elapsed, latency, cpu })
+    Ok((Outcome { events: latency.len(), elapsed, latency, cpu }, output))
 }
 
 fn stride(writers: u64) -> usize {

@@ -27,16 +27,12 @@ mod subject;
 mod peers;
 
 mod child;
-mod entity;
-mod entity_wake;
 mod figures;
 mod load;
 mod report;
 
 pub use child::{Child, heap_of_replay, run as run_child};
-pub use entity::measure_entities;
-pub use entity_wake::heap_of_idle;
-pub use figures::{Bench, Figure};
+pub use figures::{Bench, EntityFigure, Figure, heap_of_idle};
 pub use plan::Plan;
 pub use report::Report;
 

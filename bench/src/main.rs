@@ -1,11 +1,11 @@
-//! `annals-bench embedded`: measures the embedded store, prints a table of ratios, and keeps them
-//! as JSON.
+//! `annals-bench embedded` and `annals-bench entity`: measure the embedded store and the entity runtime,
+//! print a table of ratios, and keep them as JSON.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use annals_bench::{Bench, Child, Figure, Plan, Result, measure_entities, run_child};
-use clap::{Args, Parser, Subcommand};
+use annals_bench::{Bench, Child, EntityFigure, Figure, Plan, Report, Result, run_child};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[derive(Debug, Parser)]
 #[command(about = "The benchmarks of annals")]
@@ -17,9 +17,9 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// The embedded store against its limit and its peers.
-    Embedded(Embedded),
+    Embedded(Options<Figure>),
     /// The entity runtime against the journal below it.
-    Entity(Entity),
+    Entity(Options<EntityFigure>),
     /// A part of a benchmark that is to be killed.
     #[command(hide = true)]
     Child {
@@ -28,33 +28,42 @@ enum Command {
     },
 }
 
+/// What every benchmark is told.
 #[derive(Debug, Args)]
-struct Embedded {
+struct Options<F: ValueEnum + Clone + Send + Sync + 'static> {
     /// A few seconds, to see that everything runs; the figures mean nothing.
     #[arg(long)]
     quick: bool,
     /// Only these figures.
     #[arg(long, value_enum)]
-    only: Vec<Figure>,
+    only: Vec<F>,
     /// Where stores are made for the time of the run: a directory on the disk to be measured.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
-    /// Where the results are kept [default: docs/bench/embedded.json, if nothing was left out].
+    /// Where the results are kept [default: docs/bench/NAME.json, if nothing was left out].
     #[arg(long)]
     json: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct Entity {
-    /// A few seconds, to see that everything runs; the figures mean nothing.
-    #[arg(long)]
-    quick: bool,
-    /// Where stores are made for the time of the run: a directory on the disk to be measured.
-    #[arg(long, default_value = "target")]
-    dir: PathBuf,
-    /// Where the results are kept [default: docs/bench/entity.json, but for a quick run].
-    #[arg(long)]
-    json: Option<PathBuf>,
+impl<F: ValueEnum + Clone + Send + Sync + 'static> Options<F> {
+    fn bench(&self, command: &'static str) -> Result<Bench> {
+        let plan = if self.quick { Plan::quick() } else { Plan::full() };
+        Bench::new(command, plan, &self.dir)
+    }
+
+    /// Shows `report`, and keeps it if it is whole.
+    fn finish(self, report: &Report, json: &str) -> Result<()> {
+        println!("{report}");
+        if !report.is_whole() {
+            return Err("not everything could be measured; nothing is kept".into());
+        }
+        let whole = !self.quick && self.only.is_empty();
+        if let Some(path) = self.json.or_else(|| whole.then(|| json.into())) {
+            report.save(&path)?;
+            println!("kept in {}", path.display());
+        }
+        Ok(())
+    }
 }
 
 fn main() -> ExitCode {
@@ -70,37 +79,18 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match command {
-        Command::Embedded(arguments) => runtime.block_on(embedded(arguments)),
-        Command::Entity(arguments) => runtime.block_on(entity(arguments)),
+        Command::Embedded(options) => runtime.block_on(embedded(options)),
+        Command::Entity(options) => runtime.block_on(entity(options)),
         Command::Child { child } => runtime.block_on(run_child(child)),
     }
 }
 
-async fn entity(arguments: Entity) -> Result<()> {
-    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
-    let report = measure_entities(&plan, &arguments.dir).await?;
-    println!("{report}");
-    let json =
-        arguments.json.or_else(|| (!arguments.quick).then(|| "docs/bench/entity.json".into()));
-    if let Some(path) = json {
-        report.save(&path)?;
-        println!("kept in {}", path.display());
-    }
-    Ok(())
+async fn embedded(options: Options<Figure>) -> Result<()> {
+    let report = options.bench("cargo xtask bench embedded")?.run(&options.only).await;
+    options.finish(&report, "docs/bench/embedded.json")
 }
 
-async fn embedded(arguments: Embedded) -> Result<()> {
-    let plan = if arguments.quick { Plan::quick() } else { Plan::full() };
-    let report = Bench::new(plan, &arguments.dir)?.run(&arguments.only).await;
-    println!("{report}");
-    if !report.is_whole() {
-        return Err("not everything could be measured; nothing is kept".into());
-    }
-    let whole = !arguments.quick && arguments.only.is_empty();
-    let json = arguments.json.or_else(|| whole.then(|| "docs/bench/embedded.json".into()));
-    if let Some(path) = json {
-        report.save(&path)?;
-        println!("kept in {}", path.display());
-    }
-    Ok(())
+async fn entity(options: Options<EntityFigure>) -> Result<()> {
+    let report = options.bench("cargo xtask bench entity")?.run_entities(&options.only).await;
+    options.finish(&report, "docs/bench/entity.json")
 }

@@ -11,6 +11,14 @@ pub(crate) fn cpu_time() -> Duration {
     Duration::new(u64::try_from(used.tv_sec).unwrap_or(0), nanos)
 }
 
+/// How many threads were ready to run on average, over 1, 5 and 15 minutes: whether the machine was
+/// quiet.
+pub(crate) fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let averages: Vec<&str> = text.split_whitespace().take(3).collect();
+    if averages.is_empty() { "unknown".to_owned() } else { averages.join(", ") }
+}
+
 /// One line about the machine: CPUs, their model, the kernel.
 pub(crate) fn machine() -> String {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);

@@ -75,12 +75,8 @@ pub struct Report {
 }
 
 impl Report {
-    pub(crate) fn new(plan: &Plan) -> Self {
-        Self::of("cargo xtask bench embedded", plan)
-    }
-
     /// The report of `command`.
-    pub(crate) fn of(command: &'static str, plan: &Plan) -> Self {
+    pub(crate) fn new(command: &'static str, plan: &Plan) -> Self {
         Self {
             command,
             machine: machine(),
@@ -215,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_figure_is_the_median_of_its_rounds_and_is_judged_by_it() {
-        let mut report = Report::new(&Plan::quick());
+        let mut report = Report::new("bench", &Plan::quick());
         report.figure("a", "too low", "", vec![0.9, 0.5, 0.8], Reach::AtLeast(0.85));
         report.figure("b", "low enough", "", vec![0.9, 0.5, 0.8], Reach::AtMost(0.8));
         let met: Vec<bool> = report.figures.iter().map(|row| row.met).collect();

@@ -69,7 +69,7 @@ impl Bench {
         Ok(())
     }
 
-    fn load(&self, writers: u64) -> Load {
+    pub(super) fn load(&self, writers: u64) -> Load {
         Load {
             writers,
             entities: writers,

@@ -1,6 +1,7 @@
 //! The figures, one file each, and the order in which they are measured.
 
 mod appends;
+mod entities;
 mod live;
 mod replay;
 mod sealed;
@@ -14,6 +15,8 @@ use tempfile::TempDir;
 use crate::load::{Fill, fill};
 use crate::subject::Subject;
 use crate::{Plan, Report, Result};
+
+pub use entities::{EntityFigure, heap_of_idle};
 
 /// A figure, or a group of figures that one measurement gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,18 +50,18 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A run by `plan`, whose stores are made in a directory of their own within `dir`.
+    /// A run of `command` by `plan`, whose stores are made in a directory of their own within `dir`.
     ///
     /// # Errors
     /// When that cannot be made.
-    pub fn new(plan: Plan, dir: &Path) -> Result<Self> {
+    pub fn new(command: &'static str, plan: Plan, dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
         let root = tempfile::Builder::new().prefix("annals-bench-").tempdir_in(dir)?;
-        let report = Report::new(&plan);
+        let report = Report::new(command, &plan);
         Ok(Self { plan, root, report, large: None })
     }
 
-    /// Measures `figures`, or all when none is named. One that fails is told of in the report, and the
+    /// Measures `figures` of the embedded store, or all when none is named. One that fails is told of in the report, and the
     /// others are measured all the same.
     pub async fn run(mut self, figures: &[Figure]) -> Report {
         for figure in Figure::value_variants() {
