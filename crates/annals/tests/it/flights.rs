@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
+
+use crate::program::example;
 
 /// Rows per carrier, counted from the example's file with another program.
 const FLIGHTS: [(&str, u64); 16] = [
@@ -35,17 +37,8 @@ const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,
 const ROW: &str =
     "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z";
 
-/// `cargo test` builds the examples beside the tests.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("examples").join("flights");
-    let program = program.with_extension(std::env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "the example is not built: cargo build -p annals --examples");
-    program
-}
-
 fn run(arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).output().unwrap()
+    Command::new(example("flights")).args(arguments).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -195,8 +188,11 @@ fn a_run_that_was_killed_goes_on_with_nothing_lost_or_doubled() {
     let data = first_rows_of_the_own_file(folder.path(), 10_000);
     let mut arguments = vec!["--store", &store, "--data", &data, "--json"];
     for percent in ["10 %", "30 %", "50 %"] {
-        let mut child =
-            Command::new(program()).args(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(example("flights"))
+            .args(&arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let reached = lines.map_while(Result::ok).any(|line| line.contains(percent));
         child.kill().unwrap();

@@ -1,6 +1,8 @@
-//! The facade and the main example as their users see them.
+//! The facade and the examples as their users see them.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod entities;
 mod flights;
+mod http;
 mod open;
+mod program;
