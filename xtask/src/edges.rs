@@ -3,6 +3,8 @@
 
 use crate::workspace::Package;
 
+const FACADE: &str = "annals";
+const EXAMPLES: &str = "annals-examples-sqlite";
 const CORE: &str = "annals-core";
 const PEKKO: &str = "annals-pekko";
 const CONFORMANCE: &str = "annals-conformance";
@@ -20,7 +22,9 @@ enum May {
 fn rule(package: &str) -> Option<May> {
     let stores = STORES.to_vec();
     Some(match package {
-        "annals" | "annals-cli" | "annals-bench" | "xtask" => May::All,
+        FACADE | "annals-cli" | "annals-bench" | "xtask" => May::All,
+        // Examples see what users see.
+        EXAMPLES => May::Only(vec![FACADE], vec![]),
         CORE => May::Only(vec![], vec![]),
         PEKKO => May::Only(vec![CORE], vec![]),
         CONFORMANCE => May::Only(vec![CORE], stores),
@@ -127,6 +131,14 @@ mod tests {
     fn a_store_does_not_know_another_one() {
         let expected = "package annals-embedded: may not depend on annals-memory in its tests";
         assert_eq!(problems_of(STORES[1], &[(STORES[0], true)]), [expected]);
+    }
+
+    #[test]
+    fn an_example_sees_the_facade_alone() {
+        let none: Vec<String> = vec![];
+        assert_eq!(problems_of(EXAMPLES, &[(FACADE, false), ("rusqlite", false)]), none);
+        let expected = "package annals-examples-sqlite: may not depend on annals-core";
+        assert_eq!(problems_of(EXAMPLES, &[(CORE, false)]), [expected]);
     }
 
     #[test]
