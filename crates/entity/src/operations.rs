@@ -4,6 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use annals_core::{
@@ -107,9 +108,18 @@ impl<B: EventSourced> Shared<B> {
         }
         // To the very end, which another writer may have moved on: what is read is what is known.
         let mut batches = self.journal.replay(id, SeqRange::from(recovery.next()));
-        while let Some(batch) =
-            self.step(id, async { Ok(poll_fn(|cx| batches.as_mut().poll_next(cx)).await) }).await?
-        {
+        let mut ahead = Poll::Pending;
+        loop {
+            let batch = match ahead {
+                Poll::Ready(batch) => batch,
+                Poll::Pending => {
+                    let next = poll_fn(|cx| batches.as_mut().poll_next(cx));
+                    self.step(id, async { Ok(next.await) }).await?
+                }
+            };
+            let Some(batch) = batch else { break };
+            // The store begins to read the next batch, so that it reads while this one is applied.
+            ahead = poll_fn(|cx| Poll::Ready(batches.as_mut().poll_next(cx))).await;
             recovery.apply(&batch?, self.config.format.as_ref())?;
             // A long history shares the worker with other entities.
             tokio::task::yield_now().await;
