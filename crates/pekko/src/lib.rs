@@ -4,6 +4,8 @@
 //! | id | format | typed | as a value |
 //! | --- | --- | --- | --- |
 //! | 4, 21 | bytes | [`ByteArray`] (4) | `{"base64": …}` |
+//! | 7 | Pekko's messages | [`PersistentRepr`], [`AtomicWrite`] | |
+//! | 8 | container of a snapshot | [`read_snapshot`], [`write_snapshot`] | |
 //! | 18, 19, 35 | long and int (little-endian), boolean | [`Long`] (18) | number, boolean |
 //! | 20 | string | [`Text`] | string |
 //! | 31, 32 | Jackson JSON | [`JacksonJson`] (31) | the JSON itself |
@@ -11,20 +13,41 @@
 //!
 //! The typed serializers are for programs that know their events; [`value`] is for tools that do not.
 //!
+//! # For a store that shares Pekko's tables
+//!
+//! Payloads are opaque to a store: the columns `ser_id`, `ser_manifest` and `event` (or DynamoDB's
+//! `ev_ser_id`, `ev_ser_manifest`, `event`) are a [`Payload`](annals_core::Payload), nothing more.
+//! Only the old forms of rows need this crate:
+//!
+//! * an event in one blob (Cassandra's column `message`, DynamoDB's `pay`): [`PersistentRepr::decode`],
+//!   skip what is [`deleted`](PersistentRepr::deleted), then [`PersistentRepr::into_event`];
+//! * a snapshot in one blob (Cassandra's column `snapshot`, DynamoDB's `pay`): [`read_snapshot`] with
+//!   the [`ManifestNames`] that the settings give;
+//! * slices: [`PersistenceId::slice`](annals_core::PersistenceId::slice); lengths and hashes as Java
+//!   has them: [`java`].
+//!
+//! The bytes of payloads are shared with the blob they came in, never copied.
+//!
 //! No bytes make this crate panic, and what it allocates is bounded by their length (by
 //! [`DECOMPRESSED_BYTES_MAX`] where they are compressed).
 
 mod compression;
 mod manifest;
+mod protobuf;
 
 mod jackson_cbor;
 mod jackson_json;
+mod message;
 mod primitive;
+mod snapshot_container;
 
+pub mod java;
 pub mod value;
 
 pub use compression::DECOMPRESSED_BYTES_MAX;
 pub use jackson_cbor::JacksonCbor;
 pub use jackson_json::JacksonJson;
-pub use manifest::{Manifest, ManifestVersion};
+pub use manifest::{Manifest, ManifestNames, ManifestVersion};
+pub use message::{AtomicWrite, PersistentRepr};
 pub use primitive::{ByteArray, Long, Text};
+pub use snapshot_container::{read_snapshot, write_snapshot};

@@ -1,7 +1,12 @@
-//! A Jackson manifest: the class name, and `#version` where the class has migrations.
+//! Manifests: a class name, `#version` where Jackson has migrations of the class, and the names that
+//! Pekko's own classes had in Akka.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
+
+use annals_core::{Error, Result};
 
 /// The version of a class's form; 1 where a manifest names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,9 +63,85 @@ impl fmt::Display for Manifest {
     }
 }
 
+/// The prefix of Pekko's own classes.
+const PEKKO: &str = "org.apache.pekko";
+/// What it was in Akka.
+const AKKA: &str = "akka";
+
+/// Which names the classes of Pekko and Akka get in the manifests of snapshots (Pekko's setting
+/// `pekko.persistence.snapshot-store.auto-migrate-manifest`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ManifestNames {
+    /// Pekko's, whichever were given: `pekko`, the default.
+    #[default]
+    Pekko,
+    /// Akka's are written, for services that still run on it; Pekko's are read: `akka`.
+    Akka,
+    /// Those that were given: `no-migration`.
+    AsGiven,
+}
+
+impl ManifestNames {
+    pub(crate) fn read(self, manifest: &str) -> Cow<'_, str> {
+        match self {
+            Self::Pekko | Self::Akka => renamed(manifest, AKKA, PEKKO),
+            Self::AsGiven => manifest.into(),
+        }
+    }
+
+    pub(crate) fn write(self, manifest: &str) -> Cow<'_, str> {
+        match self {
+            Self::Pekko => renamed(manifest, AKKA, PEKKO),
+            Self::Akka => renamed(manifest, PEKKO, AKKA),
+            Self::AsGiven => manifest.into(),
+        }
+    }
+}
+
+impl FromStr for ManifestNames {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "pekko" => Ok(Self::Pekko),
+            "akka" => Ok(Self::Akka),
+            "no-migration" => Ok(Self::AsGiven),
+            _ => Err(Error::invalid(format!(
+                "auto-migrate-manifest is {text:?} instead of pekko, akka or no-migration"
+            ))),
+        }
+    }
+}
+
+fn renamed<'a>(manifest: &'a str, from: &str, to: &str) -> Cow<'a, str> {
+    match manifest.strip_prefix(from) {
+        Some(rest) => format!("{to}{rest}").into(),
+        None => manifest.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_akka_become_names_of_pekko() {
+        let akka = "akka.persistence.fsm.PersistentFSM$PersistentFSMSnapshot";
+        let pekko = "org.apache.pekko.persistence.fsm.PersistentFSM$PersistentFSMSnapshot";
+        for (names, setting, read, written_akka, written_pekko) in [
+            (ManifestNames::Pekko, "pekko", pekko, pekko, pekko),
+            (ManifestNames::Akka, "akka", pekko, akka, akka),
+            (ManifestNames::AsGiven, "no-migration", akka, akka, pekko),
+        ] {
+            assert_eq!(setting.parse::<ManifestNames>().unwrap(), names);
+            assert_eq!(names.read(akka), read);
+            assert_eq!(names.read(pekko), pekko);
+            assert_eq!(names.write(akka), written_akka);
+            assert_eq!(names.write(pekko), written_pekko);
+            assert_eq!(names.read("com.example.State"), "com.example.State");
+        }
+        assert!("other".parse::<ManifestNames>().is_err());
+    }
 
     #[test]
     fn the_version_follows_the_last_hash() {

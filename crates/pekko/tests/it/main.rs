@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::as_conversions)]
 
 mod damage;
+mod messages;
+mod snapshots;
 mod typed;
 mod values;
 
