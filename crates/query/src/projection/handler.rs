@@ -35,8 +35,9 @@ pub trait GroupedHandler: Send + 'static {
 /// the projection ends, a new producer is to be made from what is.
 #[async_trait]
 pub trait Producer: Send + 'static {
-    /// Called once, before the first event: `results` is how far the result entity reaches. A producer
-    /// with a state reads it here, up to `results.highest`.
+    /// Called before the first event: `results` is how far the result entity reaches. A producer with a
+    /// state makes it anew here, from the results up to `results.highest`: when a predecessor's last
+    /// write arrives late, it is called once more, and events are handed over again.
     ///
     /// # Errors
     /// Any; the projection does not start.

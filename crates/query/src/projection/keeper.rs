@@ -16,15 +16,26 @@ pub(crate) struct Keeper {
     pub(crate) components: Components,
     pub(crate) retry: RetryPolicy,
     revisions: HashMap<String, OffsetRevision>,
+    saved: bool,
 }
 
 impl Keeper {
     pub(crate) fn new(store: Store, components: Components, retry: RetryPolicy) -> Self {
-        Self { store, components, retry, revisions: HashMap::new() }
+        Self { store, components, retry, revisions: HashMap::new(), saved: false }
     }
 
     pub(crate) fn start_retry(&self) -> Retry {
         self.retry.start(self.components.ids.clone())
+    }
+
+    /// Whether it ever saved an offset: from then on, who else moves it is another instance.
+    pub(crate) fn has_saved(&self) -> bool {
+        self.saved
+    }
+
+    fn saved(&mut self, key: &str, revision: OffsetRevision) {
+        self.revisions.insert(key.to_owned(), revision);
+        self.saved = true;
     }
 
     fn expected(&self, key: &str) -> OffsetRevision {
@@ -48,7 +59,7 @@ impl Keeper {
         loop {
             let error = match offsets.save_offset(key, expected, offset.clone()).await {
                 Ok(revision) => {
-                    self.revisions.insert(key.to_owned(), revision);
+                    self.saved(key, revision);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -66,7 +77,7 @@ impl Keeper {
                     if !found.as_ref().is_some_and(own) {
                         return Err(error);
                     }
-                    self.revisions.insert(key.to_owned(), expected.next());
+                    self.saved(key, expected.next());
                     return Ok(());
                 }
                 _ => return Err(error),
@@ -94,7 +105,7 @@ impl Keeper {
         let expected = self.expected(key);
         let save = OffsetSave { name: key.to_owned(), expected, offset: offset.clone() };
         let receipt = self.append(append.with_offset_save(save)).await?;
-        self.revisions.insert(key.to_owned(), expected.next());
+        self.saved(key, expected.next());
         Ok(receipt)
     }
 }

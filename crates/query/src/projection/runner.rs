@@ -43,9 +43,13 @@ pub struct ProjectionRunner {
     plan: Plan,
     keeper: Keeper,
     work: Box<dyn Work>,
-    commands: mpsc::Receiver<Command>,
+    /// `None` once there is no handle any more.
+    commands: Option<mpsc::Receiver<Command>>,
     status: watch::Sender<ProjectionStatus>,
 }
+
+/// How often a runner that has saved nothing yet starts again after a conflict.
+const TAKEOVERS_MAX: u32 = 3;
 
 impl ProjectionRunner {
     pub(crate) fn new(
@@ -57,7 +61,7 @@ impl ProjectionRunner {
         status: watch::Sender<ProjectionStatus>,
     ) -> Self {
         let keeper = Keeper::new(store, components, plan.settings.store_retry);
-        Self { plan, keeper, work, commands, status }
+        Self { plan, keeper, work, commands: Some(commands), status }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -89,11 +93,26 @@ impl ProjectionRunner {
         ended
     }
 
-    async fn run_to_the_end(self) -> Result<()> {
-        self.start().await?.run().await
+    /// A predecessor that was dropped may have left one write on its way, which arrives after this
+    /// runner has read where it stands: until the first save, a conflict means to read that again.
+    async fn run_to_the_end(mut self) -> Result<()> {
+        let mut takeovers = 0;
+        loop {
+            let ended = async { self.start().await?.run().await }.await;
+            match ended {
+                Err(error)
+                    if error.is_conflict()
+                        && !self.keeper.has_saved()
+                        && takeovers < TAKEOVERS_MAX =>
+                {
+                    takeovers += 1;
+                }
+                ended => return ended,
+            }
+        }
     }
 
-    async fn start(mut self) -> Result<Run> {
+    async fn start(&mut self) -> Result<Run<'_>> {
         if self.plan.keeps_offsets {
             check_instances(&self.plan, &self.keeper).await?;
         }
@@ -101,13 +120,14 @@ impl ProjectionRunner {
         let lot = Lot::load(&self.keeper, &self.plan.key, self.plan.writer.clone()).await?;
         self.work.start(&mut self.keeper).await?;
         let Self { plan, keeper, work, commands, status } = self;
+        let work = &mut **work;
         let query = Query::new(keeper.store.read_journal.clone());
         let pages = query.pages(plan.scope.clone(), Extent::Live, reached.clone());
         let mut run = Run {
             plan,
             keeper,
             work,
-            commands: Some(commands),
+            commands,
             status,
             lot,
             pages,
@@ -141,13 +161,12 @@ impl ProjectionRunner {
 }
 
 /// A projection on its way.
-struct Run {
-    plan: Plan,
-    keeper: Keeper,
-    work: Box<dyn Work>,
-    /// `None` once there is no handle any more.
-    commands: Option<mpsc::Receiver<Command>>,
-    status: watch::Sender<ProjectionStatus>,
+struct Run<'a> {
+    plan: &'a Plan,
+    keeper: &'a mut Keeper,
+    work: &'a mut dyn Work,
+    commands: &'a mut Option<mpsc::Receiver<Command>>,
+    status: &'a watch::Sender<ProjectionStatus>,
     lot: Lot,
     pages: BoxStream<'static, Result<Page>>,
     /// The page in hand, from `index` on.
@@ -186,7 +205,7 @@ enum Input {
     Ready,
 }
 
-impl Run {
+impl Run<'_> {
     async fn run(mut self) -> Result<()> {
         loop {
             self.fill().await?;
@@ -242,7 +261,7 @@ impl Run {
                 if let Some(command) = received.recv().await {
                     return Input::Command(command);
                 }
-                *commands = None;
+                **commands = None;
             }
             pending().await
         });
@@ -302,9 +321,9 @@ impl Run {
     async fn settle_parked(&mut self) -> Result<()> {
         for id in self.lot.ids() {
             let Some(key) = self.lot.progress_key(&id) else { continue };
-            let Some(progress) = self.work.load(&mut self.keeper, &key).await? else { continue };
+            let Some(progress) = self.work.load(self.keeper, &key).await? else { continue };
             if self.lot.settle(&id, &progress) {
-                self.lot.done(&self.keeper, &id).await?;
+                self.lot.done(self.keeper, &id).await?;
             }
         }
         Ok(())
@@ -315,13 +334,13 @@ impl Run {
         for id in self.lot.ids() {
             while let Some(last) = self.lot.last(&id).cloned() {
                 let ahead = match &self.reached {
-                    Some(reached) => lies_ahead(&self.keeper, &last, reached).await?,
+                    Some(reached) => lies_ahead(self.keeper, &last, reached).await?,
                     None => true,
                 };
                 if !ahead {
                     break;
                 }
-                self.lot.drop_event(&self.keeper, &id, last.seq_nr).await?;
+                self.lot.drop_event(self.keeper, &id, last.seq_nr).await?;
             }
         }
         Ok(())

@@ -185,6 +185,7 @@ impl<H: Producer> Work for Producing<H> {
         // After the offset was loaded: who commits in between moves its revision on, and is noticed.
         let bounds = keeper.store.journal.begin(&self.results, &self.writer).await?;
         self.after = bounds.highest;
+        self.pending.clear();
         self.handler.start(bounds).await.map_err(|error| {
             Error::unavailable(format!("the producer of {} cannot start", self.results))
                 .with_source(error)

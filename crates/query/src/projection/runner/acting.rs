@@ -9,7 +9,7 @@ use super::Run;
 
 const WAITS: &str = "waits for an earlier event of its entity";
 
-impl Run {
+impl Run<'_> {
     fn group_max(&self) -> usize {
         if self.work.groups() { self.plan.settings.group_events_max.max(1) } else { 1 }
     }
@@ -87,7 +87,7 @@ impl Run {
     pub(super) async fn save(&mut self) -> Result<()> {
         self.save_due = None;
         let Some(offset) = self.reached.clone().filter(|_| self.unsaved > 0) else { return Ok(()) };
-        let saved = self.work.save(&mut self.keeper, &self.plan.key, &offset).await;
+        let saved = self.work.save(self.keeper, &self.plan.key, &offset).await;
         saved.map_err(|error| error.context("its offset was not saved"))?;
         self.saved(offset);
         Ok(())
@@ -199,7 +199,7 @@ impl Run {
                 event.event.seq_nr, event.persistence_id
             )));
         }
-        self.lot.park(&self.keeper, event, reason.clone()).await?;
+        self.lot.park(self.keeper, event, reason.clone()).await?;
         let parked = self.lot.len();
         self.status.send_modify(|status| {
             status.parked = parked;

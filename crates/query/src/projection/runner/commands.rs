@@ -11,7 +11,7 @@ use super::Run;
 /// What the asker is told; the projection itself goes on.
 type Told = Result<()>;
 
-impl Run {
+impl Run<'_> {
     /// Does what is asked. Who asked may be gone already, so that an answer may reach nobody.
     pub(super) async fn obey(&mut self, command: Command) -> Result<ControlFlow<()>> {
         match command {
@@ -58,7 +58,7 @@ impl Run {
                 Err(error) if error.kind() == ErrorKind::Invalid => return Ok(Err(error)),
                 read => read?,
             };
-            self.work.save(&mut self.keeper, &self.plan.key, offset).await?;
+            self.work.save(self.keeper, &self.plan.key, offset).await?;
             self.status.send_modify(|status| status.saved = to.clone());
         }
         self.end_group();
@@ -89,7 +89,7 @@ impl Run {
         while let Some(event) = self.lot.first(id).cloned() {
             let Some(key) = self.lot.progress_key(id) else { break };
             let (seq_nr, offset) = (event.seq_nr, &event.offset);
-            let envelope = match read_again(&self.keeper, &event).await {
+            let envelope = match read_again(self.keeper, &event).await {
                 Ok(Some(envelope)) => envelope,
                 Ok(None) => {
                     let message = format!("event {seq_nr} of {id} was deleted: skip it");
@@ -102,7 +102,7 @@ impl Run {
                 return Ok(Err(Error::unavailable(message).with_source(error)));
             }
             if !self.work.commits() {
-                self.work.save(&mut self.keeper, &key, offset).await?;
+                self.work.save(self.keeper, &key, offset).await?;
             }
             self.lot.settle(id, offset);
             let parked = self.lot.len();
@@ -111,7 +111,7 @@ impl Run {
                 status.parked = parked;
             });
         }
-        self.lot.done(&self.keeper, id).await?;
+        self.lot.done(self.keeper, id).await?;
         Ok(Ok(()))
     }
 
@@ -120,7 +120,7 @@ impl Run {
             return Ok(Err(Error::invalid(format!("no event of {id} is parked"))));
         };
         self.save().await?;
-        self.lot.drop_event(&self.keeper, id, event.seq_nr).await?;
+        self.lot.drop_event(self.keeper, id, event.seq_nr).await?;
         let parked = self.lot.len();
         self.status.send_modify(|status| {
             status.skipped += 1;

@@ -5,4 +5,5 @@ mod exactly_once;
 mod parking;
 mod simulation;
 mod steering;
+mod takeover;
 mod world;

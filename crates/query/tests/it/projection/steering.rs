@@ -163,7 +163,12 @@ async fn of_two_runners_of_one_range_one_stops_with_conflict() {
             let running = |phase| phase == ProjectionPhase::Running;
             handle.wait_for(|status| running(status.phase)).await.unwrap();
         }
-        write_rounds(&store, &["a"], 3).await;
+        let writing = async {
+            for seq_nr in 1.. {
+                write(&store, "a", seq_nr).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
         let ended = [&one_handle, &two_handle].map(|handle| {
             let handle = handle.clone();
             tokio::spawn(async move {
@@ -172,7 +177,7 @@ async fn of_two_runners_of_one_range_one_stops_with_conflict() {
         });
         let [left, right] = ended;
         let waited = tokio::time::timeout(SECOND * 10, async {
-            tokio::select! { _ = left => {}, _ = right => {} }
+            tokio::select! { _ = left => {}, _ = right => {}, () = writing => {} }
         });
         waited.await.expect("one of the two stops");
         one_handle.stop().await;
