@@ -137,6 +137,7 @@ impl EmbeddedStore {
             tags: true,
             slices: true,
             all_events: true,
+            ids_in_order: true,
             offsets: true,
             id_bytes_max: 4096,
             events_per_append_max: (append_bytes_max / 64).min(16 * 1024),

@@ -20,6 +20,7 @@ impl MemoryOptions {
         tags: true,
         slices: true,
         all_events: true,
+        ids_in_order: true,
         offsets: true,
         id_bytes_max: 64 * 1024,
         events_per_append_max: 64 * 1024,

@@ -331,6 +331,23 @@ impl Subject {
         }
         Err(Stop::Failed(format!("no end after {PAGES_MAX} pages")))
     }
+
+    /// Fails unless the listed ids of this case, in pages of `ids_max`, are `wanted`: in this order, or in
+    /// any where the store has none.
+    pub(crate) async fn expect_ids(&self, wanted: &[PersistenceId], ids_max: usize) -> Outcome {
+        let found = self.ids(None, ids_max).await?;
+        let (found, wanted) = (self.comparable(found), self.comparable(wanted.to_vec()));
+        ensure_eq!(found, wanted, "the listed ids in pages of {ids_max}");
+        Ok(())
+    }
+
+    /// Ids in the order in which two listings of them may be compared.
+    pub(crate) fn comparable(&self, mut ids: Vec<PersistenceId>) -> Vec<PersistenceId> {
+        if !self.capabilities().ids_in_order {
+            ids.sort();
+        }
+        ids
+    }
 }
 
 /// Whose event, which number, which text.

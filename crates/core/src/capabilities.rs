@@ -20,6 +20,9 @@ pub struct Capabilities {
     pub slices: bool,
     /// Reads of all events in one order.
     pub all_events: bool,
+    /// Ids are listed in the order of their first event, so that new ones come behind those listed
+    /// before. Where they are not, a live listing begins anew each time, and tells new ids itself.
+    pub ids_in_order: bool,
     /// Keeps projection offsets (with P2 where the result is stored here too).
     pub offsets: bool,
     /// The longest persistence id, in bytes of UTF-8.

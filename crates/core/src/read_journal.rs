@@ -144,7 +144,8 @@ pub struct IdEntry {
     pub persistence_id: PersistenceId,
 }
 
-/// Some ids, in the order of their first event.
+/// Some ids, in the order of their first event where
+/// [`Capabilities::ids_in_order`](crate::Capabilities::ids_in_order).
 #[derive(Debug, Clone)]
 pub struct IdPage {
     /// The ids, each once.

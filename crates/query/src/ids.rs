@@ -1,9 +1,12 @@
 //! The stream of ids.
+//!
+//! Where a store has no order of ids, a new one may stand anywhere in the listing. A live stream then
+//! lists everything anew at each wake-up, and remembers what it gave.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use annals_core::{BoxStream, IdEntry, Offset, ReadJournal, Result, Wakeup};
+use annals_core::{BoxStream, IdEntry, Offset, PersistenceId, ReadJournal, Result, Wakeup};
 use futures_util::stream;
 
 use crate::options::{Extent, QueryOptions};
@@ -16,6 +19,8 @@ pub(crate) struct IdReader {
     extent: Extent,
     after: Option<Offset>,
     ids: VecDeque<IdEntry>,
+    /// What was given, where new ids have no place of their own.
+    given: Option<HashSet<PersistenceId>>,
     phase: Phase,
 }
 
@@ -34,7 +39,9 @@ impl IdReader {
         after: Option<Offset>,
     ) -> Self {
         let ids_max = options.page_events_max.max(1);
-        Self { journal, ids_max, extent, after, ids: VecDeque::new(), phase: Phase::Reading }
+        let in_order = journal.capabilities().ids_in_order;
+        let given = (extent == Extent::Live && !in_order).then(HashSet::new);
+        Self { journal, ids_max, extent, after, ids: VecDeque::new(), given, phase: Phase::Reading }
     }
 
     /// The ids; ends after the first error.
@@ -51,6 +58,9 @@ impl IdReader {
                 Phase::Done => return Ok(None),
                 Phase::Waiting(wakeup) => {
                     wakeup.await;
+                    if self.given.is_some() {
+                        self.after = None;
+                    }
                     Phase::Reading
                 }
                 Phase::Reading => self.read().await?,
@@ -70,6 +80,9 @@ impl IdReader {
             self.after = page.next;
         }
         self.ids = page.ids.into();
+        if let Some(given) = &mut self.given {
+            self.ids.retain(|entry| given.insert(entry.persistence_id.clone()));
+        }
         Ok(match (page.at_end, self.extent) {
             (false, _) => Phase::Reading,
             (true, Extent::Current) => Phase::Done,

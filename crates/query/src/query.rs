@@ -61,7 +61,8 @@ impl Query {
         Box::pin(Events::new(self.pages(scope, extent, after)))
     }
 
-    /// The ids that hold or held events, in the order of their first one, each once (Q6).
+    /// The ids that hold or held events, each once (Q6); in the order of their first one where the store
+    /// [has it](annals_core::Capabilities::ids_in_order).
     pub fn ids(
         &self,
         extent: Extent,
@@ -79,7 +80,8 @@ impl Query {
         self.ids(Extent::Current, after)
     }
 
-    /// The ids that exist now, then every new one.
+    /// The ids that exist now, then every new one. Where the store has no order of ids, ids from before
+    /// `after` come again too, and each id that was given takes memory.
     pub fn persistence_ids(&self, after: Option<Offset>) -> BoxStream<'static, Result<IdEntry>> {
         self.ids(Extent::Live, after)
     }

@@ -26,8 +26,7 @@ async fn grows_over(cx: Context, crash: bool) -> Outcome {
     }
     subject.expect_history(&a, 0, &texts).await?;
     ensure_eq!(subject.bounds(&b).await?, (0, 12), "the bounds of the other entity");
-    ensure_eq!(subject.ids(None, 10).await?, vec![a, b], "the listed ids");
-    Ok(())
+    subject.expect_ids(&[a, b], 10).await
 }
 
 pub(crate) async fn j3_events_survive_reopening(cx: Context) -> Outcome {
@@ -55,8 +54,7 @@ pub(crate) async fn j3_long_history_survives(cx: Context) -> Outcome {
             ensure_eq!(found.len(), count(rounds), "the events of {id}");
         }
     }
-    ensure_eq!(subject.ids(None, 3).await?, ids, "the listed ids");
-    Ok(())
+    subject.expect_ids(&ids, 3).await
 }
 
 /// Everything else that the store keeps survives as well.

@@ -21,8 +21,7 @@ pub(crate) async fn q6_each_id_is_listed_once(cx: Context) -> Outcome {
     ensure!(subject.ids(None, 5).await?.is_empty(), "an empty store lists an id");
     let ids = write_ids(&cx, &subject).await?;
     for ids_max in [1, 2, 3, 7, 100] {
-        let found = subject.ids(None, ids_max).await?;
-        ensure_eq!(found, ids, "the ids in pages of {ids_max}");
+        subject.expect_ids(&ids, ids_max).await?;
     }
     Ok(())
 }
@@ -33,7 +32,7 @@ pub(crate) async fn q6_deleted_ids_stay_listed(cx: Context) -> Outcome {
     for id in &ids {
         subject.delete_to(id, 6).await?;
     }
-    ensure_eq!(subject.ids(None, 2).await?, ids, "the ids after everything was deleted");
+    subject.expect_ids(&ids, 2).await?;
     for id in ids.iter().rev() {
         subject.write(id, 6, &["again"]).await?;
     }
@@ -41,8 +40,7 @@ pub(crate) async fn q6_deleted_ids_stay_listed(cx: Context) -> Outcome {
     let append = cx.texts(&imported, 41, &["x"])?.with_mode(AppendMode::Ingest);
     subject.append(append).await?;
     ids.push(imported);
-    ensure_eq!(subject.ids(None, 2).await?, ids, "the ids after new events");
-    Ok(())
+    subject.expect_ids(&ids, 2).await
 }
 
 pub(crate) async fn q6_refused_appends_list_nothing(cx: Context) -> Outcome {
@@ -73,15 +71,20 @@ pub(crate) async fn q6_listing_resumes_after_each_id(cx: Context) -> Outcome {
         ensure!(page.next.is_some() && page.next != after, "a page neither ends nor goes on");
         after = page.next;
     }
-    ensure_eq!(entries.len(), ids.len(), "listed ids");
+    let listed: Vec<_> = entries.iter().map(|entry| entry.persistence_id.clone()).collect();
+    let compared = (subject.comparable(listed.clone()), subject.comparable(ids.clone()));
+    ensure_eq!(compared.0, compared.1, "the ids of the listing");
     for (index, entry) in entries.iter().enumerate() {
         let rest = subject.ids(Some(&entry.offset), 2).await?;
-        let wanted = ids.get(index + 1..).unwrap_or_default();
+        let wanted = listed.get(index + 1..).unwrap_or_default();
         ensure_eq!(rest, wanted, "the ids after {}", entry.persistence_id);
     }
-    // New ids come behind the end of an earlier listing.
     let late = cx.id("late");
     subject.write(&late, 0, &["x"]).await?;
+    if !subject.capabilities().ids_in_order {
+        return subject.expect_ids(&[ids, vec![late]].concat(), 5).await;
+    }
+    // New ids come behind the end of an earlier listing.
     let end = entries.last().map(|entry| entry.offset.clone());
     ensure_eq!(subject.ids(end.as_ref(), 5).await?, vec![late], "the ids after the old end");
     Ok(())

@@ -119,7 +119,7 @@ pub(crate) async fn j7_at_the_limit_is_stored(cx: Context) -> Outcome {
             ensure_eq!(event.payload, wanted.payload, "the event with the longest texts");
             ensure_eq!(event.writer.as_str(), text, "the longest writer id");
         }
-        ensure_eq!(subject.ids(None, 10).await?, vec![large, id], "the listed ids");
+        subject.expect_ids(&[large, id], 10).await?;
     }
     let many = cx.id("many tags");
     let tags = tags(&cx, limits.tags_per_event_max);

@@ -315,7 +315,8 @@ impl Run {
         self.doing = format!("listing the ids in pages of {ids_max}");
         let mut found = self.subject().ids(None, ids_max).await?;
         found.retain(|id| self.ids.contains(id));
-        ensure_eq!(found, self.model.ids(), "the ids");
+        let found = self.subject().comparable(found);
+        ensure_eq!(found, self.subject().comparable(self.model.ids()), "the ids");
         Ok(())
     }
 

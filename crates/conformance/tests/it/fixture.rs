@@ -34,6 +34,7 @@ impl PlainFixture {
             tags: false,
             slices: false,
             all_events: false,
+            ids_in_order: false,
             offsets: false,
             ..CAPABILITIES
         };

@@ -25,6 +25,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     tags: true,
     slices: true,
     all_events: true,
+    ids_in_order: true,
     offsets: true,
     id_bytes_max: 512,
     events_per_append_max: 20,

@@ -164,7 +164,7 @@ impl ReadJournal for Plain {
             Some(offset) => self.position(&data, offset)?,
         };
         let resumes = after.is_some() && self.is(Flaw::IdsResumeRepeats);
-        if self.is(Flaw::IdsSorted) {
+        if self.is(Flaw::IdsSorted) || !self.limits().ids_in_order {
             listed.sort_by(|left, right| left.1.cmp(&right.1));
             let at = listed.iter().position(|(position, _)| *position == start);
             listed.drain(..at.map_or(0, |at| at + 1));

@@ -19,6 +19,7 @@ pub(crate) struct Desk {
     reads: AtomicUsize,
     commit_after_read: Mutex<Option<(PersistenceId, u64)>>,
     stuck: bool,
+    ids_in_order: bool,
 }
 
 impl Desk {
@@ -29,7 +30,13 @@ impl Desk {
             reads: AtomicUsize::new(0),
             commit_after_read: Mutex::new(None),
             stuck: false,
+            ids_in_order: true,
         }
+    }
+
+    /// One that lists the newest ids first.
+    pub(crate) fn unordered() -> Self {
+        Self { ids_in_order: false, ..Self::new() }
     }
 
     /// One whose pages lead nowhere.
@@ -103,6 +110,7 @@ impl ReadJournal for Desk {
             tags: true,
             slices: true,
             all_events: true,
+            ids_in_order: self.ids_in_order,
             offsets: false,
             id_bytes_max: 1_024,
             events_per_append_max: 1,
@@ -155,15 +163,21 @@ impl ReadJournal for Desk {
             !before.into_iter().any(|other| other.persistence_id == envelope.persistence_id)
         });
         let mut ids: Vec<IdEntry> = firsts
-            .filter(|(index, _)| *index >= from)
+            .filter(|(index, _)| match self.ids_in_order {
+                true => *index >= from,
+                false => from == 0 || *index + 1 < from,
+            })
             .map(|(index, envelope)| IdEntry {
                 offset: offset(index + 1),
                 persistence_id: envelope.persistence_id.clone(),
             })
             .collect();
+        if !self.ids_in_order {
+            ids.reverse();
+        }
         let at_end = ids.len() <= ids_max;
         ids.truncate(ids_max);
-        let next = if at_end {
+        let next = if at_end && self.ids_in_order {
             Some(offset(events.len()))
         } else {
             ids.last().map(|id| id.offset.clone())

@@ -43,3 +43,26 @@ async fn a_live_listing_gives_new_ids_only() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_live_listing_without_an_order_gives_each_id_once() {
+    let desk = Arc::new(Desk::unordered());
+    desk.commit(&id("old"), 1);
+    for page in [1, 3] {
+        let options = QueryOptions::default().with_page_events_max(page);
+        let mut stream = Query::new(desk.clone()).with_options(options).persistence_ids(None);
+        while let Some(entry) = stream.next().now_or_never() {
+            entry.unwrap().unwrap();
+        }
+        // Each stands before those that were listed.
+        for entity in ["a", "b"].map(|name| id(&format!("{name}-{page}"))) {
+            for seq_nr in 1..=2 {
+                desk.commit(&entity, seq_nr);
+                if seq_nr == 1 {
+                    assert_eq!(next(&mut stream).await.persistence_id, entity);
+                }
+                assert!(stream.next().now_or_never().is_none());
+            }
+        }
+    }
+}
