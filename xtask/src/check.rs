@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::servers::Servers;
 use crate::workspace::Workspace;
 use crate::{Result, command, edges, sources};
 
@@ -22,21 +23,27 @@ pub(crate) fn run(workspace: &Workspace, rounds: Rounds) -> Result<()> {
     let cargo = |arguments: &[&str], variables: &[(&str, &str)]| {
         command::cargo(&workspace.root, arguments, variables)
     };
-    let long: &[(&str, &str)] = match rounds {
-        Rounds::Ordinary => &[],
-        Rounds::Long => &[("ANNALS_LONG", "1")],
+    let mut variables = match rounds {
+        Rounds::Ordinary => vec![],
+        Rounds::Long => vec![("ANNALS_LONG", "1")],
     };
     let with = |command: &'static str, more: &[&'static str]| {
         [&[command, "--workspace", "--features", FEATURES], more].concat()
     };
     let lints = with("clippy", &["--all-targets", "--", "-D", "warnings"]);
+    let build = with("test", &["--no-run"]);
     let tests = with("test", &[]);
     let docs = with("doc", &["--no-deps"]);
     let mut steps = Steps::default();
     steps.run("format", || cargo(&["fmt", "--all", "--check"], &[]))?;
     steps.run("tidy", || tidy(workspace))?;
     steps.run("lints", || cargo(&lints, &[]))?;
-    steps.run("tests", || cargo(&tests, long))?;
+    steps.run("build", || cargo(&build, &variables))?;
+    let mut servers = Servers::default();
+    steps.run("servers", || servers.start(workspace))?;
+    variables.extend(servers.variables());
+    steps.run("tests", || cargo(&tests, &variables))?;
+    drop(servers);
     steps.run("docs", || cargo(&docs, &[("RUSTDOCFLAGS", "-D warnings")]))?;
     steps.summary();
     Ok(())

@@ -8,30 +8,40 @@ const EXAMPLES: &str = "annals-examples-sqlite";
 const CORE: &str = "annals-core";
 const PEKKO: &str = "annals-pekko";
 const CONFORMANCE: &str = "annals-conformance";
-const STORES: [&str; 2] = ["annals-memory", "annals-embedded"];
+/// Real servers for tests; published crates never need it.
+const SERVERS: &str = "annals-servers";
+/// The stores without a server, which the tests of other crates may use too.
+const LOCAL_STORES: [&str; 2] = ["annals-memory", "annals-embedded"];
+const SERVER_STORES: [&str; 2] = ["annals-dynamodb", "annals-cassandra"];
 
 /// What a package may depend on, of ours.
 enum May {
     /// Everything.
     All,
+    /// Everything, but the servers only in its tests.
+    AllPublished,
     /// These; its tests also those of the second list.
     Only(Vec<&'static str>, Vec<&'static str>),
 }
 
 /// The rule of each package; a package without one is a problem, so that nobody forgets it.
 fn rule(package: &str) -> Option<May> {
-    let stores = STORES.to_vec();
+    let stores = LOCAL_STORES.to_vec();
     Some(match package {
-        FACADE | "annals-cli" | "annals-bench" | "xtask" => May::All,
+        "annals-bench" | "annals-interop" | "xtask" => May::All,
+        FACADE | "annals-cli" => May::AllPublished,
         // Examples see what users see.
         EXAMPLES => May::Only(vec![FACADE], vec![]),
-        CORE => May::Only(vec![], vec![]),
+        CORE | SERVERS => May::Only(vec![], vec![]),
         PEKKO => May::Only(vec![CORE], vec![]),
         CONFORMANCE => May::Only(vec![CORE], stores),
         "annals-entity" | "annals-query" => {
             May::Only(vec![CORE, PEKKO], [stores, vec![CONFORMANCE]].concat())
         }
-        store if STORES.contains(&store) => May::Only(vec![CORE, PEKKO], vec![CONFORMANCE]),
+        store if LOCAL_STORES.contains(&store) => May::Only(vec![CORE, PEKKO], vec![CONFORMANCE]),
+        store if SERVER_STORES.contains(&store) => {
+            May::Only(vec![CORE, PEKKO], vec![CONFORMANCE, SERVERS])
+        }
         _ => return None,
     })
 }
@@ -77,6 +87,7 @@ impl May {
     fn allows(&self, used: &str, dev: bool) -> bool {
         match self {
             Self::All => true,
+            Self::AllPublished => dev || used != SERVERS,
             Self::Only(always, in_tests) => {
                 always.contains(&used) || (dev && in_tests.contains(&used))
             }
@@ -89,8 +100,9 @@ mod tests {
     use super::*;
 
     fn ours(changed: Package) -> Vec<Package> {
-        let names = ["annals", "annals-cli", CORE, PEKKO, CONFORMANCE, "annals-entity"];
-        let names = names.into_iter().chain(STORES).filter(|name| *name != changed.name);
+        let names = ["annals", "annals-cli", CORE, PEKKO, CONFORMANCE, "annals-entity", SERVERS];
+        let names = names.into_iter().chain(LOCAL_STORES).chain(SERVER_STORES);
+        let names = names.filter(|name| *name != changed.name);
         let mut packages: Vec<Package> = names.map(|name| Package::sample(name, &[])).collect();
         packages.push(changed);
         packages
@@ -103,9 +115,12 @@ mod tests {
     #[test]
     fn allowed_edges_pass() {
         let none: Vec<String> = vec![];
-        assert_eq!(problems_of("annals", &[("annals-entity", false), (STORES[0], false)]), none);
-        assert_eq!(problems_of("annals-entity", &[(CORE, false), (STORES[0], true)]), none);
-        assert_eq!(problems_of(STORES[1], &[(PEKKO, false), (CONFORMANCE, true)]), none);
+        assert_eq!(
+            problems_of("annals", &[("annals-entity", false), (LOCAL_STORES[0], false)]),
+            none
+        );
+        assert_eq!(problems_of("annals-entity", &[(CORE, false), (LOCAL_STORES[0], true)]), none);
+        assert_eq!(problems_of(LOCAL_STORES[1], &[(PEKKO, false), (CONFORMANCE, true)]), none);
         assert_eq!(problems_of(CORE, &[("bytes", false), ("tokio", true)]), none);
     }
 
@@ -124,13 +139,25 @@ mod tests {
     #[test]
     fn a_store_sees_the_kit_only_in_its_tests() {
         let expected = "package annals-memory: may not depend on annals-conformance";
-        assert_eq!(problems_of(STORES[0], &[(CONFORMANCE, false)]), [expected]);
+        assert_eq!(problems_of(LOCAL_STORES[0], &[(CONFORMANCE, false)]), [expected]);
+    }
+
+    #[test]
+    fn servers_are_for_tests_alone() {
+        let none: Vec<String> = vec![];
+        for name in [SERVER_STORES[0], SERVER_STORES[1], "annals", "annals-cli"] {
+            assert_eq!(problems_of(name, &[(SERVERS, true)]), none);
+            let expected = format!("package {name}: may not depend on annals-servers");
+            assert_eq!(problems_of(name, &[(SERVERS, false)]), [expected]);
+        }
+        let expected = "package annals-servers: may not depend on annals-core";
+        assert_eq!(problems_of(SERVERS, &[(CORE, false)]), [expected]);
     }
 
     #[test]
     fn a_store_does_not_know_another_one() {
         let expected = "package annals-embedded: may not depend on annals-memory in its tests";
-        assert_eq!(problems_of(STORES[1], &[(STORES[0], true)]), [expected]);
+        assert_eq!(problems_of(LOCAL_STORES[1], &[(LOCAL_STORES[0], true)]), [expected]);
     }
 
     #[test]
@@ -144,7 +171,7 @@ mod tests {
     #[test]
     fn the_entity_runtime_knows_no_store() {
         let expected = "package annals-entity: may not depend on annals-embedded";
-        assert_eq!(problems_of("annals-entity", &[(STORES[1], false)]), [expected]);
+        assert_eq!(problems_of("annals-entity", &[(LOCAL_STORES[1], false)]), [expected]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod check;
 mod command;
 mod edges;
+mod servers;
 mod sources;
 mod workspace;
 
@@ -14,7 +15,9 @@ const USAGE: &str = "\
 usage: cargo xtask <task>
 
   test [--long]   everything that must hold: format, lints, tidy, tests, docs;
-                  --long gives the tests ANNALS_LONG=1: the same tests, more rounds
+                  --long gives the tests ANNALS_LONG=1: the same tests, more rounds.
+                  Starts the servers that they need, unless ANNALS_DYNAMODB and
+                  ANNALS_CASSANDRA name running ones
   tidy            the layout: edges between crates, file headers and sizes, local paths
   bench NAME …    runs a benchmark of annals-bench, in release mode";
 
