@@ -3,13 +3,15 @@
 //!
 //! | id | format | typed | as a value |
 //! | --- | --- | --- | --- |
-//! | 4, 21 | bytes | [`ByteArray`] (4) | `{"base64": …}` |
-//! | 7 | Pekko's messages | [`PersistentRepr`], [`AtomicWrite`] | |
+//! | 4, 21 | bytes | [`ByteArray`], [`ByteString`] | `{"base64": …}` |
+//! | 7 | Pekko's persistence messages | [`Message`] | |
 //! | 8 | container of a snapshot | [`read_snapshot`], [`write_snapshot`] | |
-//! | 18, 19, 35 | long and int (little-endian), boolean | [`Long`] (18) | number, boolean |
+//! | 16 | `Option`, `Done`, `ActorRef` … | [`Misc`] | |
+//! | 18, 19, 35 | long and int (little-endian), boolean | [`Long`], [`Int`], [`Boolean`] | number, boolean |
 //! | 20 | string | [`Text`] | string |
 //! | 31, 32 | Jackson JSON | [`JacksonJson`] (31) | the JSON itself |
 //! | 33 | Jackson CBOR | [`JacksonCbor`] | JSON |
+//! | 40 | Replicated Event Sourcing's metadata and counters | [`Replicated`] | |
 //!
 //! The typed serializers are for programs that know their events; [`value`] is for tools that do not.
 //!
@@ -38,7 +40,10 @@ mod protobuf;
 mod jackson_cbor;
 mod jackson_json;
 mod message;
+mod misc;
+mod payload_message;
 mod primitive;
+mod replicated;
 mod snapshot_container;
 
 pub mod java;
@@ -48,6 +53,11 @@ pub use compression::DECOMPRESSED_BYTES_MAX;
 pub use jackson_cbor::JacksonCbor;
 pub use jackson_json::JacksonJson;
 pub use manifest::{Manifest, ManifestNames, ManifestVersion};
-pub use message::{AtomicWrite, PersistentRepr};
-pub use primitive::{ByteArray, Long, Text};
+pub use message::{
+    AtomicWrite, DeliverySnapshot, FsmSnapshot, FsmStateChange, Message, PersistentRepr,
+    UnconfirmedDelivery,
+};
+pub use misc::Misc;
+pub use primitive::{Boolean, ByteArray, ByteString, Int, Long, Text};
+pub use replicated::{EventMetadata, Replicated, SnapshotMetadata, VersionVector};
 pub use snapshot_container::{read_snapshot, write_snapshot};

@@ -68,6 +68,12 @@ const PEKKO: &str = "org.apache.pekko";
 /// What it was in Akka.
 const AKKA: &str = "akka";
 
+/// The name of one of Pekko's own classes without its prefix, be it Pekko's or Akka's.
+pub(crate) fn own_class(manifest: &str) -> Option<&str> {
+    let rest = manifest.strip_prefix(PEKKO).or_else(|| manifest.strip_prefix(AKKA))?;
+    rest.strip_prefix('.')
+}
+
 /// Which names the classes of Pekko and Akka get in the manifests of snapshots (Pekko's setting
 /// `pekko.persistence.snapshot-store.auto-migrate-manifest`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -140,6 +146,9 @@ mod tests {
             assert_eq!(names.write(pekko), written_pekko);
             assert_eq!(names.read("com.example.State"), "com.example.State");
         }
+        assert_eq!(own_class(akka), Some("persistence.fsm.PersistentFSM$PersistentFSMSnapshot"));
+        assert_eq!(own_class(pekko), own_class(akka));
+        assert_eq!((own_class("akkad.X"), own_class("com.akka.X")), (None, None));
         assert!("other".parse::<ManifestNames>().is_err());
     }
 

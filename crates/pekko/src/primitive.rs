@@ -1,17 +1,33 @@
-//! Serializers 4, 18 and 20: bytes, long and string, without a manifest.
+//! Serializers 4, 18, 19, 20, 21 and 35: bytes, numbers, text and truth, without a manifest.
 
 use std::sync::Arc;
 
 use annals_core::{Error, Payload, Result, Serializer, SerializerId};
 use bytes::Bytes;
 
+const INT: SerializerId = SerializerId::new(19);
+const BYTE_STRING: SerializerId = SerializerId::new(21);
+const BOOLEAN: SerializerId = SerializerId::new(35);
+
 /// Bytes as they are (serializer 4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct ByteArray;
 
+/// Bytes as they are, which JVM services see as a `ByteString` (serializer 21).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ByteString;
+
 /// A signed 64-bit integer, little-endian (serializer 18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Long;
+
+/// A signed 32-bit integer, little-endian (serializer 19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Int;
+
+/// True or false, as one byte (serializer 35).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Boolean;
 
 /// Text as UTF-8 (serializer 20).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -45,6 +61,20 @@ impl Serializer<Vec<u8>> for ByteArray {
     }
 }
 
+impl Serializer<Bytes> for ByteString {
+    fn id(&self) -> SerializerId {
+        BYTE_STRING
+    }
+
+    fn serialize(&self, value: &Bytes) -> Result<Payload> {
+        Ok(Payload::new(BYTE_STRING, "", value.clone()))
+    }
+
+    fn deserialize(&self, payload: &Payload) -> Result<Bytes> {
+        Ok(payload.bytes.clone())
+    }
+}
+
 impl Serializer<i64> for Long {
     fn id(&self) -> SerializerId {
         SerializerId::LONG
@@ -56,6 +86,34 @@ impl Serializer<i64> for Long {
 
     fn deserialize(&self, payload: &Payload) -> Result<i64> {
         prefix(&payload.bytes).map(i64::from_le_bytes)
+    }
+}
+
+impl Serializer<i32> for Int {
+    fn id(&self) -> SerializerId {
+        INT
+    }
+
+    fn serialize(&self, value: &i32) -> Result<Payload> {
+        Ok(Payload::new(INT, "", value.to_le_bytes().to_vec()))
+    }
+
+    fn deserialize(&self, payload: &Payload) -> Result<i32> {
+        prefix(&payload.bytes).map(i32::from_le_bytes)
+    }
+}
+
+impl Serializer<bool> for Boolean {
+    fn id(&self) -> SerializerId {
+        BOOLEAN
+    }
+
+    fn serialize(&self, value: &bool) -> Result<Payload> {
+        Ok(Payload::new(BOOLEAN, "", vec![u8::from(*value)]))
+    }
+
+    fn deserialize(&self, payload: &Payload) -> Result<bool> {
+        boolean(&payload.bytes)
     }
 }
 
@@ -90,8 +148,17 @@ impl Serializer<Arc<str>> for Text {
 /// The first `N` bytes; Pekko ignores what follows them.
 pub(crate) fn prefix<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
     bytes.first_chunk().copied().ok_or_else(|| {
-        Error::corrupt(format!("a number of {N} bytes is cut short at {}", bytes.len()))
+        Error::corrupt(format!("a value of {N} bytes is cut short at {}", bytes.len()))
     })
+}
+
+/// The truth that the first of `bytes` is.
+pub(crate) fn boolean(bytes: &[u8]) -> Result<bool> {
+    match prefix(bytes)? {
+        [0] => Ok(false),
+        [1] => Ok(true),
+        [other] => Err(Error::corrupt(format!("a boolean is {other} instead of 0 or 1"))),
+    }
 }
 
 /// The text that `bytes` are.

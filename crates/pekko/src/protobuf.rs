@@ -52,7 +52,17 @@ impl<'a> Fields<'a> {
 
     /// An error about this message.
     pub(crate) fn malformed(&self, what: impl std::fmt::Display) -> Error {
-        malformed(self.message, what)
+        Error::corrupt(format!("a {} in protobuf has {what}", self.message))
+    }
+
+    /// An error about a known field that lies in the bytes in another way than it should.
+    pub(crate) fn wrong_kind(&self) -> Error {
+        self.malformed("a field of the wrong kind")
+    }
+
+    /// The field `what`, which no such message lacks.
+    pub(crate) fn required<T>(&self, field: Option<T>, what: &str) -> Result<T> {
+        field.ok_or_else(|| self.malformed(format_args!("no {what}")))
     }
 
     /// Skips to the end of the group `number`, and of those in it, without recursion.
@@ -112,11 +122,6 @@ impl<'a> Fields<'a> {
         self.rest = rest;
         Ok(taken)
     }
-}
-
-/// An error about a message named `message`.
-pub(crate) fn malformed(message: &str, what: impl std::fmt::Display) -> Error {
-    Error::corrupt(format!("a {message} in protobuf has {what}"))
 }
 
 /// An `int32`: protobuf writes it with the sign of 64 bits, and reads the low half.

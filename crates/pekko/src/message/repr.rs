@@ -9,7 +9,7 @@ use annals_core::{
 };
 use bytes::Bytes;
 
-use super::payload;
+use crate::payload_message::Form::Persistence;
 use crate::primitive::text;
 use crate::protobuf::{Fields, Value, Writer, unzigzag};
 
@@ -57,9 +57,6 @@ pub struct PersistentRepr {
 }
 
 impl PersistentRepr {
-    /// The class that JVM services know it by: its manifest where serializer 7 wrote it.
-    pub const CLASS: &str = "org.apache.pekko.persistence.PersistentImpl";
-
     /// What a message of `event` of `id` says. Tags have no place in it.
     pub fn of(id: &PersistenceId, event: StoredEvent) -> Self {
         Self {
@@ -89,7 +86,7 @@ impl PersistentRepr {
         let mut fields = Fields::new(REPR, part);
         while let Some(field) = fields.next()? {
             match field {
-                (1, Value::Bytes(value)) => repr.payload = payload::decode(whole, value)?,
+                (1, Value::Bytes(value)) => repr.payload = Persistence.decode(whole, value)?,
                 (2, Value::Varint(value)) => {
                     repr.seq_nr = SeqNr::new(value)
                         .ok_or_else(|| fields.malformed("a negative sequence number"))?;
@@ -102,8 +99,10 @@ impl PersistentRepr {
                 (14, Value::Varint(value)) => {
                     repr.timestamp = Timestamp::from_millis(unzigzag(value));
                 }
-                (15, Value::Bytes(value)) => repr.metadata = Some(payload::decode(whole, value)?),
-                (1..=4 | 11..=15, _) => return Err(fields.malformed("a field of the wrong kind")),
+                (15, Value::Bytes(value)) => {
+                    repr.metadata = Some(Persistence.decode(whole, value)?)
+                }
+                (1..=4 | 11..=15, _) => return Err(fields.wrong_kind()),
                 // Redeliveries and confirmations of old Akka, and what comes after us.
                 _ => {}
             }
@@ -114,7 +113,7 @@ impl PersistentRepr {
     /// The message, byte for byte as Pekko writes it.
     pub fn encode(&self) -> Bytes {
         let mut writer = Writer::default();
-        writer.bytes(1, &payload::encode(&self.payload));
+        writer.bytes(1, &Persistence.encode(&self.payload));
         writer.int64(2, self.seq_nr.get().cast_signed());
         writer.text(3, &self.persistence_id);
         writer.text(11, &self.sender);
@@ -124,7 +123,7 @@ impl PersistentRepr {
             writer.sint64(14, self.timestamp.as_millis());
         }
         if let Some(metadata) = &self.metadata {
-            writer.bytes(15, &payload::encode(metadata));
+            writer.bytes(15, &Persistence.encode(metadata));
         }
         writer.finish().into()
     }
@@ -175,9 +174,6 @@ pub struct AtomicWrite {
 }
 
 impl AtomicWrite {
-    /// The class that JVM services know it by: its manifest where serializer 7 wrote it.
-    pub const CLASS: &str = "org.apache.pekko.persistence.AtomicWrite";
-
     /// The events that `bytes` hold; their payloads share them.
     ///
     /// # Errors
@@ -190,7 +186,7 @@ impl AtomicWrite {
                 (1, Value::Bytes(part)) => {
                     write.events.push(PersistentRepr::decode_part(bytes, part)?);
                 }
-                (1, _) => return Err(fields.malformed("a field of the wrong kind")),
+                (1, _) => return Err(fields.wrong_kind()),
                 _ => {}
             }
         }

@@ -17,7 +17,7 @@ use serde_json::{Map, Number, Value};
 
 use crate::compression::decompress;
 use crate::jackson_cbor;
-use crate::primitive::{prefix, text};
+use crate::primitive::{boolean, prefix, text};
 
 const NULL: i32 = 0;
 const BYTES: i32 = SerializerId::BYTES.get();
@@ -76,13 +76,7 @@ pub fn decode(payload: &Payload) -> Result<Decoded> {
         LONG => i64::from_le_bytes(prefix(bytes)?).into(),
         INT => i32::from_le_bytes(prefix(bytes)?).into(),
         STRING => text(bytes)?.into(),
-        BOOLEAN => match prefix(bytes)? {
-            [0] => false.into(),
-            [1] => true.into(),
-            [other] => {
-                return Err(Error::corrupt(format!("a boolean is {other} instead of 0 or 1")));
-            }
-        },
+        BOOLEAN => boolean(bytes)?.into(),
         JSON | JSON_264 => serde_json::from_slice(&decompress(bytes)?).map_err(|error| {
             let message = format!("a JSON payload of {:?} cannot be read", payload.manifest);
             Error::corrupt(message).with_source(error)

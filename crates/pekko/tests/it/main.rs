@@ -3,6 +3,8 @@
 
 mod damage;
 mod messages;
+mod misc;
+mod replicated;
 mod snapshots;
 mod typed;
 mod values;

@@ -1,11 +1,15 @@
 //! Serializer 7 against published bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::{
     ErrorKind, Payload, PersistenceId, SeqNr, SerializerId, StoredEvent, Tags, Timestamp, WriterId,
 };
-use annals_pekko::{AtomicWrite, PersistentRepr};
+use annals_pekko::{
+    AtomicWrite, DeliverySnapshot, FsmSnapshot, FsmStateChange, Message, PersistentRepr,
+    UnconfirmedDelivery,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -137,5 +141,100 @@ fn what_is_no_message_is_corrupt() {
     ] {
         let error = PersistentRepr::decode(&hex(bytes).into()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{bytes}");
+    }
+}
+
+/// Payloads that Pekko 1.7.0 wrote, and what they say.
+fn written_by_pekko() -> Vec<(&'static str, &'static str, Message)> {
+    let unconfirmed = UnconfirmedDelivery {
+        delivery_id: 12,
+        destination: "pekko://s/user/a".into(),
+        payload: string("m"),
+    };
+    vec![
+        (
+            "persistence.fsm.PersistentFSM$StateChangeEvent",
+            "0a04706169641880dea0cb05",
+            Message::StateChange(FsmStateChange {
+                state: "paid".into(),
+                timeout: Some(Duration::from_millis(1500)),
+            }),
+        ),
+        (
+            "persistence.fsm.PersistentFSM$StateChangeEvent",
+            "0a0470616964",
+            Message::StateChange(FsmStateChange { state: "paid".into(), timeout: None }),
+        ),
+        (
+            "persistence.fsm.PersistentFSM$PersistentFSMSnapshot",
+            "0a047061696412080814120464617461",
+            Message::FsmSnapshot(FsmSnapshot {
+                state: "paid".into(),
+                data: string("data"),
+                timeout: None,
+            }),
+        ),
+        (
+            "persistence.AtLeastOnceDelivery$AtLeastOnceDeliverySnapshot",
+            "080d121b080c121070656b6b6f3a2f2f732f757365722f611a05081412016d",
+            Message::Delivery(DeliverySnapshot {
+                current_delivery_id: 13,
+                unconfirmed: vec![unconfirmed],
+            }),
+        ),
+        (
+            "persistence.AtLeastOnceDelivery$AtLeastOnceDeliverySnapshot",
+            "080d",
+            Message::Delivery(DeliverySnapshot { current_delivery_id: 13, unconfirmed: vec![] }),
+        ),
+        (
+            "persistence.PersistentImpl",
+            "0a04080412001000",
+            Message::Repr(PersistentRepr::decode(&hex("0a04080412001000").into()).unwrap()),
+        ),
+        ("persistence.AtomicWrite", "", Message::AtomicWrite(AtomicWrite::default())),
+    ]
+}
+
+#[test]
+fn the_manifest_says_which_message_it_is() {
+    for (class, bytes, message) in written_by_pekko() {
+        let of = |manifest: String| Payload::new(SerializerId::new(7), manifest, hex(bytes));
+        let pekko = of(format!("org.apache.pekko.{class}"));
+        assert_eq!(Message::from_payload(&pekko).unwrap(), message, "{class}");
+        assert_eq!(message.to_payload(), pekko, "{class}");
+        let akka = of(format!("akka.{class}"));
+        assert_eq!(Message::from_payload(&akka).unwrap(), message, "{class} of Akka");
+    }
+    let none = Payload::new(SerializerId::new(7), "", hex("0a04080412001000"));
+    assert!(matches!(Message::from_payload(&none), Ok(Message::Repr(_))));
+}
+
+#[test]
+fn another_message_is_unsupported_by_name() {
+    for (id, manifest) in [(7, "akka.persistence.Other"), (7, "persistence.AtomicWrite"), (8, "")] {
+        let payload = Payload::new(SerializerId::new(id), manifest, Bytes::new());
+        let error = Message::from_payload(&payload).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.message().contains(&format!("{manifest:?}")), "{error}");
+    }
+}
+
+#[test]
+fn old_timeouts_are_texts() {
+    let of = |text: &str| {
+        let bytes = [hex("0a0161"), vec![0x12, text.len() as u8], text.as_bytes().to_vec()];
+        FsmStateChange::decode(&bytes.concat().into())
+    };
+    for (text, timeout) in [
+        ("10 seconds", Duration::from_secs(10)),
+        ("1 second", Duration::from_secs(1)),
+        ("250 milliseconds", Duration::from_millis(250)),
+        ("2 days", Duration::from_secs(2 * 86_400)),
+    ] {
+        assert_eq!(of(text).unwrap().timeout, Some(timeout), "{text}");
+    }
+    for text in ["Duration.Inf", "10", "99999999999999999999 days", "999999999999 days"] {
+        assert_eq!(of(text).unwrap_err().kind(), ErrorKind::Corrupt, "{text}");
     }
 }

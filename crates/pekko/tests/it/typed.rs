@@ -1,7 +1,8 @@
 //! The typed serializers: published vectors, versions, manifests.
 
 use annals_core::{ErrorKind, Payload, Serializer, SerializerId};
-use annals_pekko::{ByteArray, JacksonCbor, JacksonJson, Long, Text};
+use annals_pekko::{Boolean, ByteArray, ByteString, Int, JacksonCbor, JacksonJson, Long, Text};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::hex;
@@ -32,6 +33,24 @@ fn longs_are_little_endian() {
 }
 
 #[test]
+fn ints_and_booleans() {
+    for (value, bytes) in [(300, "2c010000"), (-1, "ffffffff"), (i32::MIN, "00000080")] {
+        let payload = Int.serialize(&value).unwrap();
+        assert_eq!((payload.serializer.get(), &payload.bytes[..]), (19, &hex(bytes)[..]));
+        assert_eq!(Int.deserialize(&payload).unwrap(), value);
+    }
+    for (value, bytes) in [(true, [1]), (false, [0])] {
+        let payload = Boolean.serialize(&value).unwrap();
+        assert_eq!((payload.serializer.get(), &payload.bytes[..]), (35, &bytes[..]));
+        assert_eq!(Boolean.deserialize(&payload).unwrap(), value);
+    }
+    for bytes in [&[2_u8][..], &[]] {
+        let payload = Payload::new(SerializerId::new(35), "", bytes.to_vec());
+        assert_eq!(Boolean.deserialize(&payload).unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+}
+
+#[test]
 fn strings_and_bytes_stand_as_they_are() {
     let text = Text.serialize(&"é€".to_owned()).unwrap();
     assert_eq!((text.serializer.get(), &text.bytes[..]), (20, &hex("c3a9e282ac")[..]));
@@ -43,6 +62,9 @@ fn strings_and_bytes_stand_as_they_are() {
 
     let bytes = ByteArray.serialize(&vec![0_u8, 255]).unwrap();
     assert_eq!((bytes.serializer.get(), &bytes.bytes[..]), (4, &[0, 255][..]));
+    let string = ByteString.serialize(&Bytes::from_static(&[0, 255])).unwrap();
+    assert_eq!((string.serializer.get(), &string.bytes[..]), (21, &[0, 255][..]));
+    assert_eq!(ByteString.deserialize(&string).unwrap(), string.bytes);
 }
 
 #[test]
