@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  {"type":"entity", …}    ids whose oldest events are deleted: how far they are, and where they end
-//!  {"type":"event", …}     in the order of commits, each with its `offset`
+//!  {"type":"event", …}     in the order of commits (where the store has it), each with its `offset`
 //!  {"type":"snapshot", …}  of states that the events above include
 //! ```
 //!

@@ -1,7 +1,8 @@
 //! Reading everything that a store holds when the reading begins, while others may write to it.
 //!
 //! How far each entity reaches is read first, and where the log of all events ends after that: so the
-//! events include every state up to those ends, and every snapshot of them.
+//! events include every state up to those ends, and every snapshot of them. A store that has no order of
+//! all events is read entity by entity, each up to where it reached.
 
 use annals::query::{Extent, Query};
 use annals::{
@@ -22,23 +23,23 @@ pub(crate) struct Source {
     pub(crate) store: Store,
     /// The ids, each with how far it reached.
     pub(crate) ids: Vec<(PersistenceId, Bounds)>,
-    end: Option<Offset>,
+    extent: Extents,
+}
+
+/// Where the reading of events ends.
+enum Extents {
+    /// In the log of all events, which is empty without an offset.
+    Log(Option<Offset>),
+    /// Where each id ended.
+    Ids,
 }
 
 impl Source {
     /// Notes what there is in `store`.
     ///
     /// # Errors
-    /// `Unsupported` if it has no order of all events; what the store answers.
+    /// What the store answers.
     pub(crate) async fn begin(store: Store) -> Result<Self> {
-        let limits = store.capabilities();
-        if !limits.all_events {
-            let message = format!(
-                "this reads all events in one order, which a store of {} has not",
-                limits.name
-            );
-            return Err(Error::unsupported(message));
-        }
         let mut ids = Vec::new();
         let mut listed = Query::new(store.read_journal.clone()).ids(Extent::Current, None);
         while let Some(entry) = listed.next().await {
@@ -46,23 +47,53 @@ impl Source {
             let bounds = store.journal.bounds(&id).await?;
             ids.push((id, bounds));
         }
-        let end = store.read_journal.end(&Scope::All).await?;
-        Ok(Self { store, ids, end })
+        let extent = match store.read_journal.capabilities().all_events {
+            true => Extents::Log(store.read_journal.end(&Scope::All).await?),
+            false => Extents::Ids,
+        };
+        Ok(Self { store, ids, extent })
     }
 
-    /// Gives the events that there were to `take`, those after `after`, in the order of commits.
+    /// Gives the events that there were to `take`: those after `after` in the order of commits, or,
+    /// where the store has none, those of one id after the other.
     pub(crate) async fn events(
         &self,
         after: Option<Offset>,
         mut take: impl AsyncFnMut(Envelope) -> Outcome,
     ) -> Outcome {
-        let (mut after, until) = (after, self.end.as_ref());
-        if until.is_none() {
-            return Ok(());
+        match (&self.extent, after) {
+            (Extents::Log(None), _) => Ok(()),
+            (Extents::Log(Some(until)), after) => {
+                self.pages(&Scope::All, after, Some(until), &mut take).await
+            }
+            (Extents::Ids, None) => {
+                for (id, bounds) in &self.ids {
+                    let scope = Scope::Id(id.clone(), bounds.stored());
+                    self.pages(&scope, None, None, &mut take).await?;
+                }
+                Ok(())
+            }
+            (Extents::Ids, Some(_)) => {
+                let name = self.store.capabilities().name;
+                let message = format!(
+                    "a {name} store has no order of all events, so nothing can go on after an offset: begin \
+                     anew, since what is there already is compared and not stored twice"
+                );
+                Err(Error::unsupported(message).into())
+            }
         }
+    }
+
+    async fn pages(
+        &self,
+        scope: &Scope,
+        mut after: Option<Offset>,
+        until: Option<&Offset>,
+        take: &mut impl AsyncFnMut(Envelope) -> Outcome,
+    ) -> Outcome {
         loop {
             let journal = &self.store.read_journal;
-            let page = journal.page(&Scope::All, after.as_ref(), until, EVENTS_MAX).await?;
+            let page = journal.page(scope, after.as_ref(), until, EVENTS_MAX).await?;
             for envelope in page.events() {
                 take(envelope.clone()).await?;
             }

@@ -5,6 +5,7 @@
 mod append;
 mod beside;
 mod binary;
+mod by_id;
 mod cleanup;
 mod copy;
 mod directory;
