@@ -1,13 +1,62 @@
 //! Jackson payloads may be compressed; a reader tells by magic numbers alone, whatever is configured.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{Read, Write};
 
 use annals_core::{Error, Result};
+use flate2::GzBuilder;
 use flate2::read::MultiGzDecoder;
 
 /// The most bytes that a compressed payload may unfold to: 64 MiB.
 pub const DECOMPRESSED_BYTES_MAX: usize = 64 << 20;
+
+/// Whether a serializer compresses what it writes. Readers need not know: they look at the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Compression {
+    /// Nothing is compressed. The default.
+    #[default]
+    Off,
+    /// What is longer than so many bytes goes through gzip.
+    Gzip {
+        /// Up to this length it stays as it is.
+        larger_than_bytes: usize,
+    },
+    /// What is longer than so many bytes becomes one LZ4 block.
+    Lz4 {
+        /// Up to this length it stays as it is.
+        larger_than_bytes: usize,
+    },
+}
+
+impl Compression {
+    /// Gzip above 32 KiB: what Pekko's `jackson-json` has by default.
+    pub const PEKKO_JSON: Self = Self::Gzip { larger_than_bytes: 32 << 10 };
+
+    /// `bytes`, compressed if they are long enough; but never so that they could not be read back.
+    pub(crate) fn compress(self, bytes: Vec<u8>) -> Result<Vec<u8>> {
+        let is_large =
+            |larger_than| larger_than < bytes.len() && bytes.len() <= DECOMPRESSED_BYTES_MAX;
+        match self {
+            Self::Gzip { larger_than_bytes } if is_large(larger_than_bytes) => gzip(&bytes),
+            Self::Lz4 { larger_than_bytes } if is_large(larger_than_bytes) => Ok(lz4(&bytes)),
+            _ => Ok(bytes),
+        }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Result<Vec<u8>> {
+    let mut encoder = GzBuilder::new().write(Vec::new(), flate2::Compression::default());
+    encoder
+        .write_all(bytes)
+        .and_then(|()| encoder.finish())
+        .map_err(|error| Error::internal("a payload could not be compressed").with_source(error))
+}
+
+fn lz4(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let block = lz4_flex::block::compress(bytes);
+    [&LZ4_MAGIC[..], &length.to_be_bytes(), &block].concat()
+}
 
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 /// Pekko's own prefix of a raw LZ4 block; the uncompressed length follows, big-endian.
@@ -88,6 +137,30 @@ mod tests {
         assert_eq!(decompress(&lie).unwrap_err().kind(), ErrorKind::Corrupt);
         let vast = [&LZ4_MAGIC[..], &[0xFF; 4], b"\x70{\"a\":1}"].concat();
         assert_eq!(decompress(&vast).unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+
+    #[test]
+    fn only_what_is_longer_is_compressed() {
+        let json = |length| vec![b'1'; length];
+        let gzip = Compression::PEKKO_JSON;
+        let lz4 = Compression::Lz4 { larger_than_bytes: 32_768 };
+        for (compression, magic) in [(gzip, &GZIP_MAGIC[..]), (lz4, &LZ4_MAGIC)] {
+            assert_eq!(compression.compress(json(32_768)).unwrap(), json(32_768));
+            let compressed = compression.compress(json(32_769)).unwrap();
+            assert!(compressed.starts_with(magic) && compressed.len() < 1_000);
+            assert_eq!(*decompress(&compressed).unwrap(), json(32_769));
+            let vast = json(DECOMPRESSED_BYTES_MAX + 1);
+            assert_eq!(compression.compress(vast.clone()).unwrap(), vast);
+        }
+        assert_eq!(Compression::Off.compress(json(100_000)).unwrap(), json(100_000));
+    }
+
+    #[test]
+    fn the_largest_payload_is_read_back() {
+        let largest = vec![b' '; DECOMPRESSED_BYTES_MAX];
+        let lz4 = Compression::Lz4 { larger_than_bytes: 0 };
+        let compressed = lz4.compress(largest.clone()).unwrap();
+        assert_eq!(*decompress(&compressed).unwrap(), largest);
     }
 
     #[test]

@@ -9,8 +9,8 @@
 //! | 16 | `Option`, `Done`, `ActorRef` … | [`Misc`] | |
 //! | 18, 19, 35 | long and int (little-endian), boolean | [`Long`], [`Int`], [`Boolean`] | number, boolean |
 //! | 20 | string | [`Text`] | string |
-//! | 31, 32 | Jackson JSON | [`JacksonJson`] (31) | the JSON itself |
-//! | 33 | Jackson CBOR | [`JacksonCbor`] | JSON |
+//! | 31, 32 | Jackson JSON | [`JacksonJson`], [`JacksonOldCbor`], [`JacksonVariants`] | the JSON itself |
+//! | 33 | Jackson CBOR | [`JacksonCbor`], [`JacksonVariants`] | JSON |
 //! | 40 | Replicated Event Sourcing's metadata and counters | [`Replicated`] | |
 //!
 //! The typed serializers are for programs that know their events; [`value`] is for tools that do not.
@@ -37,8 +37,7 @@ mod compression;
 mod manifest;
 mod protobuf;
 
-mod jackson_cbor;
-mod jackson_json;
+mod jackson;
 mod message;
 mod misc;
 mod payload_message;
@@ -49,9 +48,11 @@ mod snapshot_container;
 pub mod java;
 pub mod value;
 
-pub use compression::DECOMPRESSED_BYTES_MAX;
-pub use jackson_cbor::JacksonCbor;
-pub use jackson_json::JacksonJson;
+pub use compression::{Compression, DECOMPRESSED_BYTES_MAX};
+pub use jackson::{
+    Cbor, Jackson, JacksonCbor, JacksonClass, JacksonFormat, JacksonJson, JacksonOldCbor,
+    JacksonVariants, Json, OldCbor,
+};
 pub use manifest::{Manifest, ManifestNames, ManifestVersion};
 pub use message::{
     AtomicWrite, DeliverySnapshot, FsmSnapshot, FsmStateChange, Message, PersistentRepr,

@@ -17,7 +17,7 @@ const TAG_DECIMAL: u64 = 4;
 const PLACES_MAX: usize = 40;
 
 /// A document as JSON. Recursion ends where the decoder's depth limit ended it.
-pub(super) fn to_json(document: Cbor) -> Result<Value> {
+pub(crate) fn to_json(document: Cbor) -> Result<Value> {
     Ok(match document {
         Cbor::Null => Value::Null,
         Cbor::Bool(value) => value.into(),
@@ -50,7 +50,7 @@ pub(super) fn to_json(document: Cbor) -> Result<Value> {
 }
 
 /// A value as a document.
-pub(super) fn to_bytes(value: &Value) -> Result<Vec<u8>> {
+pub(crate) fn to_bytes(value: &Value) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     ciborium::into_writer(&from_json(value)?, &mut bytes)
         .map_err(|error| Error::internal(format!("CBOR could not be written: {error}")))?;

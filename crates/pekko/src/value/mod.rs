@@ -4,7 +4,7 @@
 //! unknown ones) and inside CBOR. Numbers of any size survive with the feature `exact-json`; without
 //! it an integer past 64 bits in JSON text loses digits, and one in CBOR is `Unsupported`.
 
-mod cbor;
+pub(crate) mod cbor;
 mod decimal;
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use serde_json::{Map, Number, Value};
 
 use crate::compression::decompress;
-use crate::jackson_cbor;
+use crate::jackson::read_cbor;
 use crate::primitive::{boolean, prefix, text};
 
 const NULL: i32 = 0;
@@ -81,7 +81,7 @@ pub fn decode(payload: &Payload) -> Result<Decoded> {
             let message = format!("a JSON payload of {:?} cannot be read", payload.manifest);
             Error::corrupt(message).with_source(error)
         })?,
-        CBOR => cbor::to_json(jackson_cbor::read(&decompress(bytes)?)?)?,
+        CBOR => cbor::to_json(read_cbor(&decompress(bytes)?)?)?,
         _ => return Err(unknown(payload.serializer, &payload.manifest)),
     }))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::as_conversions)]
 
 mod damage;
+mod jackson;
 mod messages;
 mod misc;
 mod replicated;

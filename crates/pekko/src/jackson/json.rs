@@ -1,0 +1,27 @@
+//! JSON documents.
+
+use annals_core::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::invalid("a value has no form in JSON").with_source(error))
+}
+
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(unreadable)
+}
+
+pub(super) fn read_value<T: DeserializeOwned>(json: Value) -> Result<T> {
+    serde_json::from_value(json).map_err(unreadable)
+}
+
+pub(super) fn opening(name: &str) -> Vec<u8> {
+    format!("{{{}:", Value::from(name)).into_bytes()
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    Error::corrupt("JSON cannot be read").with_source(error)
+}
