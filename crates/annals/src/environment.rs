@@ -28,9 +28,10 @@ impl Clock for System {
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// By the clock that tokio's timer goes by, so that a test which pauses time pauses both.
     fn monotonic(&self) -> Duration {
         static FIRST: LazyLock<Instant> = LazyLock::new(Instant::now);
-        FIRST.elapsed()
+        tokio::time::Instant::now().into_std().saturating_duration_since(*FIRST)
     }
 }
 

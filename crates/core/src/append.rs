@@ -1,5 +1,7 @@
 //! One atomic write of events of one entity, and its receipt.
 
+use std::sync::Arc;
+
 use crate::{
     AppendId, Error, NewEvent, OffsetSave, PersistenceId, Result, SeqNr, SeqRange, WriterId,
 };
@@ -17,14 +19,16 @@ pub enum AppendMode {
 
 /// One atomic write of one or more events of one entity (Pekko: `AtomicWrite`). The `append_id` and
 /// the events' timestamps are drawn once, before the first attempt, so that *the same append* has an
-/// identity: whoever repeats it after an unknown outcome gets its receipt, not a second copy.
+/// identity: whoever repeats it after an unknown outcome gets its receipt, not a second copy. Cheap to
+/// clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Append {
     append_id: AppendId,
     id: PersistenceId,
     after: SeqNr,
     writer: WriterId,
-    events: Vec<NewEvent>,
+    /// Shared, so that keeping an append to repeat it does not copy its events.
+    events: Arc<Vec<NewEvent>>,
     mode: AppendMode,
     /// Boxed, since few appends carry one.
     offset_save: Option<Box<OffsetSave>>,
@@ -50,7 +54,8 @@ impl Append {
             let message = format!("an append to {id} after {after} passes the greatest number");
             return Err(Error::invalid(message));
         }
-        Ok(Self { append_id, id, after, writer, events, mode: AppendMode::Next, offset_save: None })
+        let (events, mode) = (Arc::new(events), AppendMode::Next);
+        Ok(Self { append_id, id, after, writer, events, mode, offset_save: None })
     }
 
     /// The same append, placed by `mode`.

@@ -13,8 +13,9 @@ pub trait Clock: Debug + Send + Sync + 'static {
     /// Now.
     fn now(&self) -> Timestamp;
 
-    /// The time since some fixed moment, by which durations are measured. Default: of [`Clock::now`],
-    /// in milliseconds; a real clock does better, and never goes back.
+    /// The time since some fixed moment, by which durations are measured and deadlines are kept: it goes
+    /// as the [`Sleep`] beside it does. Default: of [`Clock::now`], in milliseconds; a real clock does
+    /// better, and never goes back.
     fn monotonic(&self) -> Duration {
         Duration::from_millis(u64::try_from(self.now().as_millis()).unwrap_or_default())
     }

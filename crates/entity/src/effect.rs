@@ -346,6 +346,14 @@ impl<T> Few<T> {
         };
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+
     pub(crate) fn as_slice(&self) -> &[T] {
         match self {
             Self::None => &[],

@@ -133,6 +133,7 @@ mod settings;
 mod signal;
 
 mod entity_ref;
+mod in_flight;
 mod machine;
 mod operations;
 mod passivation;

@@ -1,5 +1,5 @@
-//! What the machines ask for, done: each is one future that a shard worker polls, and every call to
-//! the store has a deadline.
+//! What the machines ask for besides appends, done: each is one future that a shard worker polls, and
+//! every call to the store has a deadline.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -8,17 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annals_core::{
-    Append, Appended, Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep,
-    Snapshot, SnapshotCriteria, SnapshotStore, SnapshotStoreExt, WriterId,
+    Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep, Snapshot,
+    SnapshotCriteria, SnapshotStore, SnapshotStoreExt, WriterId,
 };
 use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 use tracing::field::Empty;
-use tracing::{Instrument, Span, debug_span};
+use tracing::{Instrument, debug_span};
 
-use crate::machine::{
-    Attempts, Config, Next, Recovered, Recovery, Retention, Save, Saved, Superfluous, panics,
-};
+use crate::machine::{Config, Recovered, Recovery, Retention, Save, Saved, Superfluous, panics};
 use crate::measures::{Measures, Stopwatch, outcome};
 use crate::{EventSourced, Recover};
 
@@ -37,39 +35,6 @@ pub(crate) struct Shared<B: EventSourced> {
 }
 
 impl<B: EventSourced> Shared<B> {
-    /// Stores `append`, repeating the very same one as [`Attempts`] decides, until the deadline.
-    pub(crate) async fn write(&self, append: Append, span: Span) -> Result<Appended> {
-        let (watch, events) = (Stopwatch::start(self.clock.as_ref()), append.events().len());
-        let written = self.write_until_answered(append).instrument(span.clone()).await;
-        let outcome = outcome(&written);
-        span.record("outcome", outcome);
-        self.measures.append(events, watch, self.clock.as_ref(), outcome);
-        written
-    }
-
-    async fn write_until_answered(&self, append: Append) -> Result<Appended> {
-        let settings = &self.config.settings;
-        let mut attempts = Attempts::new(settings.write_retry, self.config.ids.clone());
-        let mut deadline = self.sleep.sleep(settings.write_deadline);
-        loop {
-            let attempt = pin!(self.journal.append(append.clone()));
-            let answer = match select(attempt, deadline.as_mut()).await {
-                Either::Left((answer, _)) => answer,
-                Either::Right(_) => return Err(attempts.deadline_passed(&append, true)),
-            };
-            let delay = match attempts.answered(&append, answer) {
-                Next::Done(result) => return result,
-                Next::Repeat(delay) => delay,
-            };
-            tracing::debug!(?delay, "an append is repeated");
-            self.measures.append_repeated();
-            match select(self.sleep.sleep(delay), deadline.as_mut()).await {
-                Either::Left(_) => {}
-                Either::Right(_) => return Err(attempts.deadline_passed(&append, false)),
-            }
-        }
-    }
-
     /// Recovers `id` for `writer`: bounds, snapshot, events.
     pub(crate) async fn recover(
         &self,

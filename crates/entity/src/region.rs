@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
-use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Slice, Store};
+use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Store};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Semaphore};
@@ -17,7 +17,7 @@ use crate::measures::Measures;
 use crate::myself::Mail;
 use crate::operations::Shared;
 use crate::settings::{Keep, Settings};
-use crate::shard::{Message, Shard};
+use crate::shard::{Message, serve};
 use crate::{EntityRef, EventAdapter, EventFormat, EventSourced, adapted, plain};
 
 /// What a region takes from outside.
@@ -179,15 +179,19 @@ impl<B: EventSourced> Region<B> {
             let mut doors = Vec::with_capacity(shards);
             for _ in 0..shards {
                 let (inbox, received) = unbounded_channel();
-                workers.push(runtime.spawn(Shard::new(shared.clone(), received).run()));
+                workers.push(runtime.spawn(serve(shared.clone(), received)));
                 doors.push(Door { inbox, accepted: Arc::new(AtomicUsize::new(0)) });
             }
             Self { shared, doors, workers: Mutex::new(workers) }
         }))
     }
 
+    /// Which shard an id belongs to. Slices are scattered: ids that are counted lie in slices next to
+    /// each other, and would leave most shards without work.
     fn shard_of(&self, id: &PersistenceId) -> usize {
-        usize::from(id.slice().get()) * self.doors.len() / usize::from(Slice::COUNT)
+        // Fibonacci hashing: the multiplier is 2^16 divided by the golden ratio.
+        let scattered = id.slice().get().wrapping_mul(40_503);
+        usize::from(scattered) * self.doors.len() / (usize::from(u16::MAX) + 1)
     }
 
     /// Accepts a command for one of the entities of `shard`; `envelope` makes of a place what goes in.

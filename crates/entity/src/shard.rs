@@ -8,20 +8,20 @@
 //! ```
 
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use annals_core::{Error, PersistenceId};
+use annals_core::{PersistenceId, Timestamp};
 use futures_util::future::{AbortHandle, Aborted, Either, abortable, select};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::effect::Work;
+use crate::in_flight::{Done, Operation, Write, store_panicked};
 use crate::machine::{Cx, Envelope, Input, Machine, Output, Saved, TimerId};
 use crate::measures::Measures;
 use crate::operations::Shared;
@@ -39,20 +39,6 @@ pub(crate) enum Message<B: EventSourced> {
     Stop,
 }
 
-/// An operation that ended.
-enum Done<B: EventSourced> {
-    /// What it means for its entity.
-    Entity(PersistenceId, Input<B>),
-    /// A tick of the clock of idleness is over.
-    Tick,
-    /// More entities may be due at this tick.
-    Tock,
-    /// Work that gave nothing.
-    Nothing,
-}
-
-type Operation<B> = Pin<Box<dyn Future<Output = Done<B>> + Send>>;
-
 /// An entity in memory.
 struct Slot<B: EventSourced> {
     machine: Machine<B>,
@@ -69,34 +55,49 @@ impl<B: EventSourced> Drop for Slot<B> {
 }
 
 /// The entities of one shard, and what is in flight for them.
-pub(crate) struct Shard<B: EventSourced> {
-    shared: Arc<Shared<B>>,
+struct Shard<'a, B: EventSourced> {
+    shared: &'a Shared<B>,
     inbox: UnboundedReceiver<Message<B>>,
     entities: HashMap<PersistenceId, Box<Slot<B>>>,
-    in_flight: FuturesUnordered<Operation<B>>,
+    in_flight: FuturesUnordered<Operation<'a, B>>,
     outputs: Vec<Output<B>>,
+    /// The time of this turn, of the day and by the monotonic clock.
+    now: Timestamp,
+    moment: Duration,
+    /// When the deadlines of appends are looked at next.
+    writes_due: Option<Duration>,
     idlers: Idlers,
     ticking: bool,
     draining: bool,
 }
 
-impl<B: EventSourced> Shard<B> {
-    pub(crate) fn new(shared: Arc<Shared<B>>, inbox: UnboundedReceiver<Message<B>>) -> Self {
+/// Serves a shard until it is told to stop, or until nobody can send any more; then finishes what was
+/// accepted.
+pub(crate) async fn serve<B: EventSourced>(
+    shared: Arc<Shared<B>>,
+    inbox: UnboundedReceiver<Message<B>>,
+) {
+    Shard::new(&shared, inbox).run().await;
+}
+
+impl<'a, B: EventSourced> Shard<'a, B> {
+    fn new(shared: &'a Shared<B>, inbox: UnboundedReceiver<Message<B>>) -> Self {
         Self {
             shared,
             inbox,
             entities: HashMap::new(),
             in_flight: FuturesUnordered::new(),
             outputs: Vec::new(),
+            now: Timestamp::UNKNOWN,
+            moment: Duration::ZERO,
+            writes_due: None,
             idlers: Idlers::default(),
             ticking: false,
             draining: false,
         }
     }
 
-    /// Serves until it is told to stop, or until nobody can send any more; then finishes what was
-    /// accepted.
-    pub(crate) async fn run(mut self) {
+    async fn run(mut self) {
         let mut messages = Vec::with_capacity(TURN);
         let mut handled = 0;
         loop {
@@ -126,6 +127,7 @@ impl<B: EventSourced> Shard<B> {
         cx: &mut Context<'_>,
         messages: &mut Vec<Message<B>>,
     ) -> Poll<(bool, usize)> {
+        self.look_at_the_clock();
         let received = self.inbox.poll_recv_many(cx, messages, TURN);
         let ended = self.poll_ended(cx);
         match received {
@@ -145,6 +147,12 @@ impl<B: EventSourced> Shard<B> {
         ended
     }
 
+    /// One look for all that is handled in a turn.
+    fn look_at_the_clock(&mut self) {
+        let clock = &self.shared.clock;
+        (self.now, self.moment) = (clock.now(), clock.monotonic());
+    }
+
     async fn drain(&mut self) {
         self.draining = true;
         let ids: Vec<_> = self.entities.keys().cloned().collect();
@@ -154,7 +162,10 @@ impl<B: EventSourced> Shard<B> {
         let mut deadline = self.shared.sleep.sleep(self.shared.config.settings.stop_deadline);
         while !self.entities.is_empty() {
             match select(self.in_flight.next(), deadline.as_mut()).await {
-                Either::Left((Some(done), _)) => self.on_done(done),
+                Either::Left((Some(done), _)) => {
+                    self.look_at_the_clock();
+                    self.on_done(done);
+                }
                 Either::Left((None, _)) | Either::Right(_) => break,
             }
         }
@@ -173,6 +184,7 @@ impl<B: EventSourced> Shard<B> {
                 }
                 self.on(id, input);
             }
+            Done::Due(due) => self.give_up_writes(due),
             Done::Tick => {
                 self.ticking = false;
                 self.idlers.advance();
@@ -203,7 +215,7 @@ impl<B: EventSourced> Shard<B> {
             slot.active_at = self.idlers.tick();
         }
         let mut outputs = std::mem::take(&mut self.outputs);
-        let (now, config) = (self.shared.clock.now(), &self.shared.config);
+        let (now, config) = (self.now, &self.shared.config);
         slot.machine.on(input, &mut Cx { now, config, out: &mut outputs });
         for output in outputs.drain(..) {
             self.start(&id, output);
@@ -234,7 +246,7 @@ impl<B: EventSourced> Shard<B> {
             self.on(id, Input::Passivate);
         }
         if more {
-            self.in_flight.push(Box::pin(async { Done::Tock }));
+            self.in_flight.push(Operation::other(async { Done::Tock }));
         }
     }
 
@@ -246,29 +258,27 @@ impl<B: EventSourced> Shard<B> {
         self.ticking = true;
         let ticks = u32::try_from(TICKS).unwrap_or(1);
         let tick = self.shared.sleep.sleep(period / ticks);
-        self.in_flight.push(Box::pin(async {
+        self.in_flight.push(Operation::other(async {
             tick.await;
             Done::Tick
         }));
     }
 
     fn start(&mut self, id: &PersistenceId, output: Output<B>) {
-        let shared = self.shared.clone();
-        let id = id.clone();
-        let operation: Operation<B> = match output {
-            Output::Write(append, span) => Box::pin(async move {
-                let write = shared.write(append, span);
-                let written = AssertUnwindSafe(write).catch_unwind().await;
-                let written = written.unwrap_or_else(|_| Err(store_panicked(&id)));
-                Done::Entity(id, Input::Written(written))
-            }),
-            Output::Recover(writer) => Box::pin(async move {
+        let (shared, id) = (self.shared, id.clone());
+        let operation = match output {
+            Output::Write(append, span) => {
+                let due = self.moment.saturating_add(shared.config.settings.write_deadline);
+                self.watch_writes(due);
+                Operation::Write(Write::new(shared, append, span, due))
+            }
+            Output::Recover(writer) => Operation::other(async move {
                 let recover = shared.recover(&id, &writer);
                 let recovered = AssertUnwindSafe(recover).catch_unwind().await;
                 let recovered = recovered.unwrap_or_else(|_| Err(store_panicked(&id)));
                 Done::Entity(id, Input::Recovered(recovered))
             }),
-            Output::Save(save) => Box::pin(async move {
+            Output::Save(save) => Operation::other(async move {
                 let seq_nr = save.snapshot.seq_nr;
                 let save = shared.save(*save);
                 let saved = AssertUnwindSafe(save).catch_unwind().await;
@@ -276,11 +286,11 @@ impl<B: EventSourced> Shard<B> {
                 let saved = saved.unwrap_or_else(failed);
                 Done::Entity(id, Input::Saved(Box::new(saved)))
             }),
-            Output::BackOff(delay) => Box::pin(async move {
+            Output::BackOff(delay) => Operation::other(async move {
                 shared.sleep.sleep(delay).await;
                 Done::Entity(id, Input::BackedOff)
             }),
-            Output::Leave(writer) => Box::pin(async move {
+            Output::Leave(writer) => Operation::other(async move {
                 let _ = AssertUnwindSafe(shared.leave(&id, &writer)).catch_unwind().await;
                 Done::Entity(id, Input::Left)
             }),
@@ -296,12 +306,46 @@ impl<B: EventSourced> Shard<B> {
     }
 }
 
-impl<B: EventSourced> Shard<B> {
+impl<B: EventSourced> Shard<'_, B> {
+    /// Sees to it that somebody looks at the deadlines of appends at `due`, or earlier.
+    fn watch_writes(&mut self, due: Duration) {
+        if self.writes_due.is_some_and(|planned| planned <= due) {
+            return;
+        }
+        self.writes_due = Some(due);
+        let sleep = self.shared.sleep.sleep(due.saturating_sub(self.moment));
+        self.in_flight.push(Operation::other(async move {
+            sleep.await;
+            Done::Due(due)
+        }));
+    }
+
+    /// Gives up the appends whose deadline passed. Appends in flight are looked at once in a deadline's
+    /// time, so that each of them needs no timer of its own.
+    fn give_up_writes(&mut self, planned: Duration) {
+        self.writes_due = None;
+        // A clock that lags behind the timer does not make it look again and again.
+        let moment = self.moment.max(planned);
+        let mut given_up = Vec::new();
+        let mut next: Option<Duration> = None;
+        for operation in std::mem::take(&mut self.in_flight) {
+            match (operation.due(), operation) {
+                (Some(due), Operation::Write(write)) if due <= moment => given_up.push(write),
+                (due, operation) => {
+                    next = next.into_iter().chain(due).min();
+                    self.in_flight.push(operation);
+                }
+            }
+        }
+        next.into_iter().for_each(|due| self.watch_writes(due));
+        given_up.into_iter().for_each(|write| self.on_done(write.give_up()));
+    }
+
     fn start_timer(&mut self, id: PersistenceId, timer: TimerId, after: Duration) {
         let Some(slot) = self.entities.get_mut(&id) else { return };
         let (sleep, handle) = abortable(self.shared.sleep.sleep(after));
         slot.timers.push((timer, handle));
-        self.in_flight.push(Box::pin(async move {
+        self.in_flight.push(Operation::other(async move {
             match sleep.await {
                 Ok(()) => Done::Entity(id, Input::Timer(timer)),
                 Err(Aborted) => Done::Nothing,
@@ -333,12 +377,12 @@ fn look<B: EventSourced>(
 }
 
 fn work_of<B: EventSourced>(
-    shared: Arc<Shared<B>>,
+    shared: &Shared<B>,
     id: PersistenceId,
     work: Work<B>,
     causation: Option<Arc<Causation>>,
-) -> Operation<B> {
-    Box::pin(async move {
+) -> Operation<'_, B> {
+    Operation::other(async move {
         let command = match work {
             Work::After(delay, command) => {
                 shared.sleep.sleep(delay).await;
@@ -354,10 +398,4 @@ fn work_of<B: EventSourced>(
         };
         Done::Entity(id, Input::Command(Envelope::own(command, causation)))
     })
-}
-
-/// A panic of one call must not end a worker that other entities share; the machine discards whatever
-/// the call was for, which is why asserting unwind safety is right.
-fn store_panicked(id: &PersistenceId) -> Error {
-    Error::internal(format!("{id}: the store panicked: nothing is known of what it did"))
 }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use annals_core::{AppendId, Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Timestamp};
+use annals_core::{AppendId, Error, ErrorKind, NewEvent, PersistenceId, SeqNr, Tags, Timestamp};
 
 use tracing::Span;
 use tracing::field::Empty;
@@ -23,7 +23,7 @@ use crate::{Causation, Context, EventSourced, Written};
 /// What was decided and is not stored yet.
 pub(crate) struct Batch<B: EventSourced> {
     pub(super) events: Vec<NewEvent>,
-    pub(super) pending: Vec<Pending<B>>,
+    pub(super) pending: Few<Pending<B>>,
     bytes: usize,
     pub(super) event_count: u64,
     /// A snapshot is due by the behaviour's own predicate.
@@ -65,7 +65,7 @@ impl<B: EventSourced> Batch<B> {
     fn new() -> Self {
         Self {
             events: Vec::new(),
-            pending: Vec::new(),
+            pending: Few::None,
             bytes: 0,
             event_count: 0,
             snapshot_due: false,
@@ -168,7 +168,7 @@ impl<B: EventSourced> Batch<B> {
             commands = self.pending.len(),
             outcome = Empty,
         );
-        for pending in &self.pending {
+        for pending in self.pending.as_slice() {
             span.follows_from(&pending.envelope.span);
         }
         span
@@ -277,14 +277,14 @@ fn encode<B: EventSourced>(
         return Ok(Vec::new());
     }
     let usual = causation.and_then(Causation::to_metadata);
-    let encode = |(index, event)| {
+    let mut encoded = Vec::with_capacity(events.len());
+    for (index, event) in events.iter().enumerate() {
         let Written { payload, event_manifest } = turn.config.format.write(event)?;
-        let mut encoded = NewEvent::new(payload, turn.now);
-        encoded.event_manifest = event_manifest;
-        encoded.metadata = effect.metadata.of(index).or(usual.as_ref()).cloned();
-        Ok(encoded)
-    };
-    events.iter().enumerate().map(encode).collect()
+        let metadata = effect.metadata.of(index).or(usual.as_ref()).cloned();
+        let (timestamp, tags) = (turn.now, Tags::NONE);
+        encoded.push(NewEvent { payload, timestamp, event_manifest, tags, metadata });
+    }
+    Ok(encoded)
 }
 
 /// Applies `events`, the first of which gets the number after `before`; labels what will be stored,

@@ -255,7 +255,7 @@ impl<B: EventSourced> Machine<B> {
     fn not_stored(&mut self, live: Live<B>, batch: Batch<B>, error: Error, cx: &mut Cx<'_, B>) {
         self.signal(Signal::PersistFailed { error: &error }, live.seq_nr, cx);
         let error = Shared::new(error);
-        let writers = batch.pending.iter().filter(|pending| pending.persists).count();
+        let writers = batch.pending.as_slice().iter().filter(|pending| pending.persists).count();
         let retries = cx.config.settings.conflict_retries;
         let mut again = Vec::new();
         for Pending { mut envelope, persists, .. } in batch.pending {

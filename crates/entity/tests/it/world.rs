@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use annals_core::{
@@ -29,6 +29,12 @@ impl Counter {
 impl Clock for Counter {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.next()).unwrap())
+    }
+
+    /// The time that the timer goes by.
+    fn monotonic(&self) -> Duration {
+        static FIRST: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+        tokio::time::Instant::now().into_std().saturating_duration_since(*FIRST)
     }
 }
 
