@@ -1,0 +1,16 @@
+//! Drives a real Pekko application (`pekko-app/`), whose entities live on the real plugins, so that tests
+//! can let it and annals read and continue each other's journals.
+//!
+//! ```text
+//! test ──► App (one JVM per process) ──► PekkoSystem (an actor system with its configuration)
+//!              ▲ JSON lines on stdin and stdout
+//! ```
+//!
+//! Needs a JDK 17, and Maven to build the application when its sources have changed.
+
+mod app;
+mod build;
+mod system;
+
+pub use app::{App, Error, Result};
+pub use system::{Envelope, Mode, PekkoSystem, Recovered, Recovery, Replayed, Snapshot};
