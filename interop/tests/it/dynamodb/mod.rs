@@ -2,6 +2,7 @@
 
 mod golden;
 mod items;
+mod old_format;
 mod pekko_writes;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,8 +15,8 @@ use items::Item;
 /// The tables of one test.
 #[derive(Debug)]
 pub(crate) struct Tables {
-    journal: String,
-    snapshots: String,
+    pub(crate) journal: String,
+    pub(crate) snapshots: String,
 }
 
 impl Tables {
