@@ -40,9 +40,10 @@ impl Servers {
     }
 }
 
-/// Whether the store for that server is part of the workspace.
+/// Whether the workspace has the store for that server, or the tests beside Pekko, which use both.
 fn needs(workspace: &Workspace, store: &str) -> bool {
-    workspace.packages.iter().any(|package| package.name == store)
+    let mut packages = workspace.packages.iter();
+    packages.any(|package| package.name == store || package.name == "annals-interop")
 }
 
 #[cfg(test)]

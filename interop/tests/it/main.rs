@@ -2,5 +2,6 @@
 //! values and continues.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod cassandra;
 mod dynamodb;
 mod kinds;
