@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::{Error, PersistenceId, Result};
-use futures_util::future::{Either, select};
 use tracing::Span;
 
 #[cfg(doc)]
@@ -67,15 +66,15 @@ impl<B: EventSourced> EntityRef<B> {
         deadline: Duration,
         command: impl FnOnce(Reply<T>) -> B::Command,
     ) -> Result<T> {
-        let (reply, answer) = reply_channel();
+        let (reply, mut answer) = reply_channel();
         let caller = answer.caller();
-        let span = self.span();
-        self.send(command(reply), Some(caller), &span)?;
-        let passed = self.region.shared.sleep.sleep(deadline);
-        let answer = match select(answer, passed).await {
-            Either::Left((answer, _)) => return answer,
-            Either::Right(((), answer)) => answer,
-        };
+        self.send(command(reply), Some(caller), self.span())?;
+        let watch = self.region.alarm(self.shard).watch(deadline, answer.asked());
+        let in_time = answer.in_time().await;
+        drop(watch);
+        if let Some(answer) = in_time {
+            return answer;
+        }
         answer.give_up().unwrap_or_else(|given_up| {
             let id = self.name();
             Err(if given_up.taken {
@@ -98,7 +97,7 @@ impl<B: EventSourced> EntityRef<B> {
     /// `Unavailable` if the shard's mailbox is full, `Closed` if the region is stopping, `Invalid` if
     /// the entity's id is not valid.
     pub fn tell(&self, command: B::Command) -> Result<()> {
-        self.send(command, None, &self.span())
+        self.send(command, None, self.span())
     }
 
     /// The entity's persistence id, if it is valid.
@@ -106,14 +105,14 @@ impl<B: EventSourced> EntityRef<B> {
         self.id.as_ref().ok()
     }
 
-    fn send(&self, command: B::Command, caller: Option<Caller>, span: &Span) -> Result<()> {
+    fn send(&self, command: B::Command, caller: Option<Caller>, span: Span) -> Result<()> {
         let id = match &self.id {
             Ok(id) => id,
             Err(message) => return Err(Error::invalid(message.as_ref())),
         };
         self.region.accept(self.shard, id, |ticket| {
             let mut envelope = Envelope::new(command, caller, Some(ticket));
-            envelope.span = span.clone();
+            envelope.span = span;
             envelope.because(self.causation.clone())
         })
     }

@@ -132,6 +132,7 @@ mod reply;
 mod settings;
 mod signal;
 
+mod alarm;
 mod entity_ref;
 mod in_flight;
 mod machine;

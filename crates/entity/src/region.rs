@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 
 use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Store};
@@ -12,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Semaphore};
 use tokio::task::JoinHandle;
 
+use crate::alarm::Alarm;
 use crate::machine::{Cadence, Config, Envelope, Ticket};
 use crate::measures::Measures;
 use crate::myself::Mail;
@@ -155,7 +155,16 @@ impl<B: EventSourced> fmt::Debug for EntitiesBuilder<B> {
 /// count what the shard has taken and not finished.
 struct Door<B: EventSourced> {
     inbox: UnboundedSender<Message<B>>,
-    accepted: Arc<AtomicUsize>,
+    places: Arc<()>,
+    alarm: Arc<Alarm>,
+    /// What runs the alarm, for as long as anybody can ask.
+    ringing: JoinHandle<()>,
+}
+
+impl<B: EventSourced> Drop for Door<B> {
+    fn drop(&mut self) {
+        self.ringing.abort();
+    }
 }
 
 pub(crate) struct Region<B: EventSourced> {
@@ -180,7 +189,9 @@ impl<B: EventSourced> Region<B> {
             for _ in 0..shards {
                 let (inbox, received) = unbounded_channel();
                 workers.push(runtime.spawn(serve(shared.clone(), received)));
-                doors.push(Door { inbox, accepted: Arc::new(AtomicUsize::new(0)) });
+                let alarm = Arc::new(Alarm::new(shared.clock.clone(), shared.sleep.clone()));
+                let ringing = runtime.spawn(alarm.clone().run());
+                doors.push(Door { inbox, places: Arc::default(), alarm, ringing });
             }
             Self { shared, doors, workers: Mutex::new(workers) }
         }))
@@ -194,6 +205,15 @@ impl<B: EventSourced> Region<B> {
         usize::from(scattered) * self.doors.len() / (usize::from(u16::MAX) + 1)
     }
 
+    /// The alarm of those who ask entities of `shard`.
+    pub(crate) fn alarm(&self, shard: usize) -> &Alarm {
+        &self.door(shard).alarm
+    }
+
+    fn door(&self, shard: usize) -> &Door<B> {
+        self.doors.get(shard).expect("a slice falls on one of the shards")
+    }
+
     /// Accepts a command for one of the entities of `shard`; `envelope` makes of a place what goes in.
     pub(crate) fn accept(
         &self,
@@ -201,9 +221,9 @@ impl<B: EventSourced> Region<B> {
         id: &PersistenceId,
         envelope: impl FnOnce(Ticket) -> Envelope<B>,
     ) -> Result<()> {
-        let door = self.doors.get(shard).expect("a slice falls on one of the shards");
+        let door = self.door(shard);
         let max = self.shared.config.settings.shard_mailbox_max;
-        let Some(ticket) = Ticket::take(&door.accepted, max) else {
+        let Some(ticket) = Ticket::take(&door.places, max) else {
             return Err(Error::unavailable(format!(
                 "mailbox full: {max} commands wait in the shard of {id}; nothing of this one was \
                  written"

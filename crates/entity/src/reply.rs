@@ -8,9 +8,10 @@
 //! ```
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use annals_core::{Error, Result};
@@ -35,7 +36,7 @@ impl<T> Reply<T> {
 
 impl<T> Clone for Reply<T> {
     fn clone(&self) -> Self {
-        self.0.cell.lock().owners += 1;
+        self.0.own();
         Self(self.0.clone())
     }
 }
@@ -54,8 +55,8 @@ impl<T> fmt::Debug for Reply<T> {
 
 /// A reply and the answer that it will give: for tests of a command handler.
 pub fn reply_channel<T>() -> (Reply<T>, Answer<T>) {
-    let cell = Cell { stage: Stage::Waiting, answer: None, waker: None, owners: 1 };
-    let slot = Arc::new(Slot { cell: Mutex::new(cell) });
+    let cell = Cell { stage: Stage::Waiting, answer: None, waker: None, expired: false };
+    let slot = Arc::new(Slot { cell: Mutex::new(cell), owners: AtomicUsize::new(1) });
     (Reply(slot.clone()), Answer(slot))
 }
 
@@ -84,8 +85,25 @@ impl<T> Answer<T> {
 impl<T: Send + 'static> Answer<T> {
     /// The runtime's end.
     pub(crate) fn caller(&self) -> Caller {
-        self.0.cell.lock().owners += 1;
+        self.0.own();
         Caller(self.0.clone())
+    }
+
+    /// The end by which the caller is told that its time is over.
+    pub(crate) fn asked(&self) -> Asked {
+        Asked(self.0.clone())
+    }
+
+    /// The answer, or none if the caller's time is over before.
+    pub(crate) async fn in_time(&mut self) -> Option<Result<T>> {
+        poll_fn(|cx| {
+            let mut cell = self.0.cell.lock();
+            if cell.expired && cell.answer.is_none() {
+                return Poll::Ready(None);
+            }
+            cell.poll_answer(cx).map(Some)
+        })
+        .await
     }
 }
 
@@ -99,15 +117,7 @@ impl<T> Future for Answer<T> {
     type Output = Result<T>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut cell = self.0.cell.lock();
-        if let Some(answer) = cell.answer.take() {
-            return Poll::Ready(answer);
-        }
-        match &mut cell.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
-        }
-        Poll::Pending
+        self.0.cell.lock().poll_answer(cx)
     }
 }
 
@@ -123,6 +133,16 @@ impl<T> Drop for Answer<T> {
 impl<T> fmt::Debug for Answer<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Answer")
+    }
+}
+
+/// Tells a caller that its time is over, whatever the answer's type.
+#[derive(Clone)]
+pub(crate) struct Asked(Arc<dyn Ask>);
+
+impl Asked {
+    pub(crate) fn expire(&self) {
+        self.0.expire();
     }
 }
 
@@ -169,18 +189,21 @@ trait Ask: Send + Sync {
     fn fail(&self, error: Error);
     fn fail_torn_down(&self);
     fn release(&self);
+    fn expire(&self);
 }
 
 struct Slot<T> {
     cell: Mutex<Cell<T>>,
+    /// Replies and callers alive.
+    owners: AtomicUsize,
 }
 
 struct Cell<T> {
     stage: Stage,
     answer: Option<Result<T>>,
     waker: Option<Waker>,
-    /// Replies and callers alive.
-    owners: usize,
+    /// The caller's time is over.
+    expired: bool,
 }
 
 enum Stage {
@@ -188,6 +211,19 @@ enum Stage {
     Taken,
     Answered,
     Gone,
+}
+
+impl<T> Cell<T> {
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        if let Some(answer) = self.answer.take() {
+            return Poll::Ready(answer);
+        }
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
 }
 
 impl<T> Slot<T> {
@@ -205,11 +241,16 @@ impl<T> Slot<T> {
         }
     }
 
+    fn own(&self) {
+        self.owners.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn disown(&self) {
-        let mut cell = self.cell.lock();
-        cell.owners -= 1;
-        let unanswered = cell.owners == 0 && matches!(cell.stage, Stage::Waiting | Stage::Taken);
-        drop(cell);
+        // The last one sees what the others did, as with a counted pointer.
+        if self.owners.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let unanswered = matches!(self.cell.lock().stage, Stage::Waiting | Stage::Taken);
         if unanswered {
             let message = "the command is unanswered: what its handler decided was carried out, but \
                            the handler, or the work that it began, dropped the reply";
@@ -260,6 +301,16 @@ impl<T: Send> Ask for Slot<T> {
 
     fn release(&self) {
         self.disown();
+    }
+
+    fn expire(&self) {
+        let mut cell = self.cell.lock();
+        cell.expired = true;
+        let waker = cell.waker.take();
+        drop(cell);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Asking, Bench, region_over};
 use crate::Result;
-use crate::driver::{Outcome, drive};
+use crate::driver::{Load, Outcome, drive};
 use crate::report::Reach;
 
 const MANY: u64 = 1_024;
@@ -60,7 +60,8 @@ impl Bench {
     }
 
     async fn asked(&mut self, tasks: u64, entities: u64) -> Result<Outcome> {
-        let load = self.load(tasks);
+        // The driver's payloads are not used: carts make lines of their own.
+        let load = Load { payload_bytes: 0, ..self.load(tasks) };
         let (subject, dir) = self.fresh("asked")?;
         let region = region_over(&subject);
         let outcome = drive(Arc::new(Asking::of(&region, 0..entities)), load).await?;

@@ -1,7 +1,6 @@
 //! A command on its way: with its caller, its place in the shard's bound, and what has been tried.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use annals_core::Error;
 use tracing::Span;
@@ -106,20 +105,15 @@ impl<B: EventSourced> Drop for Envelope<B> {
     }
 }
 
-/// A place among the commands that one shard accepts; given back when dropped.
-pub(crate) struct Ticket(Arc<AtomicUsize>);
+/// A place among the commands that one shard accepts; given back when dropped. The places that are
+/// taken are the clones of one handle, which count themselves.
+pub(crate) struct Ticket(#[expect(dead_code, reason = "it is only counted")] Arc<()>);
 
 impl Ticket {
     /// A place, if fewer than `max` are taken.
-    pub(crate) fn take(taken: &Arc<AtomicUsize>, max: usize) -> Option<Self> {
-        let ticket = Self(taken.clone());
-        // A refused ticket is dropped here, which gives its place back.
-        (taken.fetch_add(1, Ordering::Relaxed) < max).then_some(ticket)
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+    pub(crate) fn take(places: &Arc<()>, max: usize) -> Option<Self> {
+        let ticket = Self(places.clone());
+        // The first handle is no place. A refused ticket is dropped here, which gives its place back.
+        (Arc::strong_count(places) - 1 <= max).then_some(ticket)
     }
 }

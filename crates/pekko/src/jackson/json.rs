@@ -5,9 +5,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Room for most events: to grow a buffer again and again costs more than to write them.
+const USUAL_BYTES: usize = 512;
+
 pub(super) fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value)
-        .map_err(|error| Error::invalid("a value has no form in JSON").with_source(error))
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    serde_json::to_writer(&mut bytes, value)
+        .map_err(|error| Error::invalid("a value has no form in JSON").with_source(error))?;
+    Ok(bytes)
 }
 
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
