@@ -73,6 +73,8 @@ impl Journal for EmbeddedStore {
         Box::pin(stream::unfold(start, |step| async move {
             let read = match step {
                 Step::Done => return None,
+                // Nothing is left to be read: that takes no thread.
+                Step::Next(replay) if replay.is_done() => return None,
                 Step::Failed(error) => return Some((Err(error), Step::Done)),
                 Step::Start(engine, id, range) => {
                     run_blocking(engine, move |engine| {

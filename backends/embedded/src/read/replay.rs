@@ -78,6 +78,11 @@ impl Replay {
         &self.engine
     }
 
+    /// Whether everything was delivered.
+    pub(crate) fn is_done(&self) -> bool {
+        self.rest.is_empty() && self.failed.is_none()
+    }
+
     /// The next batch; `None` at the end.
     ///
     /// # Errors
@@ -157,8 +162,16 @@ impl Replay {
             let what = format!("event {} of {} is missing", self.rest.from, self.id);
             return Err(reader.damaged(frame.byte, what));
         }
-        let wanted = events.into_iter().filter(|event| self.rest.contains(event.seq_nr));
-        batch.events.extend(wanted);
+        let ends = events.first().into_iter().chain(events.last());
+        if batch.events.is_empty() && ends.into_iter().all(|event| self.rest.contains(event.seq_nr))
+        {
+            // A whole frame, mostly: its events are not moved once more.
+            batch.events = events;
+        } else {
+            batch
+                .events
+                .extend(events.into_iter().filter(|event| self.rest.contains(event.seq_nr)));
+        }
         if let Some(last) = batch.events.last() {
             self.rest.from = last.seq_nr.next();
         }
