@@ -141,6 +141,7 @@ impl EmbeddedStore {
             offsets: true,
             id_bytes_max: 4096,
             events_per_append_max: (append_bytes_max / 64).min(16 * 1024),
+            event_bytes_max: append_bytes_max,
             append_bytes_max,
             snapshot_bytes_max: append_bytes_max,
             tags_per_event_max: 256,

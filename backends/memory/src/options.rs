@@ -24,6 +24,7 @@ impl MemoryOptions {
         offsets: true,
         id_bytes_max: 64 * 1024,
         events_per_append_max: 64 * 1024,
+        event_bytes_max: 16 * 1024 * 1024,
         append_bytes_max: 16 * 1024 * 1024,
         snapshot_bytes_max: 64 * 1024 * 1024,
         tags_per_event_max: 256,
@@ -45,6 +46,7 @@ impl MemoryOptions {
     pub fn with_append_bytes_max(mut self, bytes: usize) -> Self {
         let batch_bytes = self.batch_bytes();
         self.capabilities.append_bytes_max = bytes;
+        self.capabilities.event_bytes_max = bytes;
         self.with_batch_bytes(batch_bytes)
     }
 

@@ -29,6 +29,8 @@ pub struct Capabilities {
     pub id_bytes_max: usize,
     /// The most events of one append.
     pub events_per_append_max: usize,
+    /// The largest event: its payload, manifests, tags and metadata together, in bytes.
+    pub event_bytes_max: usize,
     /// The largest append: payloads, manifests, tags and metadata together, in bytes.
     pub append_bytes_max: usize,
     /// The largest snapshot payload, in bytes.
@@ -72,6 +74,7 @@ impl Capabilities {
             return Err(Error::invalid(format!("{count} events are more than {max}")));
         }
         for event in events {
+            within("an event", event.size_bytes(), self.event_bytes_max)?;
             self.check_payload(&event.payload)?;
             self.check_text("an event manifest", &event.event_manifest)?;
             if let Some(metadata) = &event.metadata {

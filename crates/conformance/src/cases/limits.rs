@@ -27,6 +27,13 @@ fn sized(bytes: usize) -> NewEvent {
     event
 }
 
+/// Events of at most `event_bytes` that have `bytes` together.
+fn together(event_bytes: usize, bytes: usize) -> Vec<NewEvent> {
+    let whole = bytes / event_bytes;
+    let sizes = std::iter::repeat_n(event_bytes, whole).chain([bytes % event_bytes]);
+    sizes.filter(|size| *size > 0).map(sized).collect()
+}
+
 fn long(text: &str, bytes: usize) -> String {
     let mut long = text.to_owned();
     long.extend(std::iter::repeat_n('x', bytes.saturating_sub(text.len())));
@@ -40,12 +47,11 @@ fn tags(cx: &Context, count: usize) -> Tags {
 
 pub(crate) async fn j7_too_large_is_invalid(cx: Context) -> Outcome {
     let subject = cx.open().await?;
-    let Capabilities { append_bytes_max, .. } = subject.capabilities();
-    refuses(&cx, &subject, "one event too large", vec![sized(append_bytes_max + 1)]).await?;
-    let half = append_bytes_max / 2;
-    let parts = vec![sized(half), sized(half), event("xx")];
+    let Capabilities { event_bytes_max, append_bytes_max, .. } = subject.capabilities();
+    refuses(&cx, &subject, "one event too large", vec![sized(event_bytes_max + 1)]).await?;
+    let parts = together(event_bytes_max.min(append_bytes_max / 2), append_bytes_max + 1);
     refuses(&cx, &subject, "events too large together", parts).await?;
-    let metadata = Payload::new(SerializerId::BYTES, "", vec![7_u8; append_bytes_max]);
+    let metadata = Payload::new(SerializerId::BYTES, "", vec![7_u8; event_bytes_max]);
     let parts = vec![event("x"), event("x").with_metadata(metadata)];
     refuses(&cx, &subject, "metadata too large", parts).await
 }
@@ -86,7 +92,7 @@ pub(crate) async fn j7_too_long_is_invalid(cx: Context) -> Outcome {
 pub(crate) async fn j7_refused_in_between_uses_no_number(cx: Context) -> Outcome {
     let subject = cx.open().await?;
     let id = cx.id("a");
-    let too_large = subject.capabilities().append_bytes_max + 1;
+    let too_large = subject.capabilities().event_bytes_max + 1;
     subject.write(&id, 0, &["a-1"]).await?;
     let refused = subject.append(cx.append_of(&id, 1, vec![sized(too_large)])?).await;
     expect_kind(refused, ErrorKind::Invalid, "an append that is too large")?;
@@ -101,17 +107,20 @@ pub(crate) async fn j7_at_the_limit_is_stored(cx: Context) -> Outcome {
     let subject = cx.open().await?;
     let limits = subject.capabilities();
     let large = cx.id("large");
-    subject.append(cx.append_of(&large, 0, vec![sized(limits.append_bytes_max)])?).await?;
-    subject.write(&large, 1, &["next"]).await?;
+    let events = together(limits.event_bytes_max, limits.append_bytes_max);
+    let mut wanted: Vec<usize> = events.iter().map(|event| event.payload.bytes.len()).collect();
+    let last = subject.append(cx.append_of(&large, 0, events)?).await?.last;
+    subject.write(&large, last.get(), &["next"]).await?;
+    wanted.push(4);
     let found = subject.replay(&large, SeqRange::ALL).await?;
     let sizes: Vec<usize> = found.iter().map(|event| event.payload.bytes.len()).collect();
-    ensure_eq!(sizes, vec![limits.append_bytes_max, 4], "payload bytes");
+    ensure_eq!(sizes, wanted, "payload bytes");
 
     let id = PersistenceId::new(long(cx.id("long").as_str(), limits.id_bytes_max))?;
     let text = long("x", limits.text_bytes_max);
     let mut wanted = event("x").with_event_manifest(text.as_str());
     wanted.payload.manifest = text.as_str().into();
-    if wanted.size_bytes() <= limits.append_bytes_max {
+    if wanted.size_bytes() <= limits.event_bytes_max {
         subject.append(cx.append_by(&text, &id, 0, vec![wanted.clone()])?).await?;
         let found = subject.replay(&id, SeqRange::ALL).await?;
         ensure_eq!(found.len(), 1, "events of the longest id");

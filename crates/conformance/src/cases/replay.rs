@@ -169,7 +169,7 @@ pub(crate) async fn j9_replay_is_bounded(cx: Context) -> Outcome {
         wanted <= cx.scale().history_bytes_max,
         "open the store with a lower replay_bytes_max: the kit would have to write {wanted} bytes"
     );
-    let size = (limits.append_bytes_max / 4).min(64 * 1024);
+    let size = (limits.event_bytes_max / 4).min(64 * 1024);
     let payload = Payload::new(SerializerId::BYTES, "", Bytes::from(vec![7_u8; size]));
     let total = wanted.div_ceil(size.max(1));
     let mut after = 0;

@@ -29,6 +29,7 @@ pub(crate) const CAPABILITIES: Capabilities = Capabilities {
     offsets: true,
     id_bytes_max: 512,
     events_per_append_max: 20,
+    event_bytes_max: 4096,
     append_bytes_max: 4096,
     snapshot_bytes_max: 4096,
     tags_per_event_max: 8,

@@ -114,6 +114,7 @@ impl ReadJournal for Desk {
             offsets: false,
             id_bytes_max: 1_024,
             events_per_append_max: 1,
+            event_bytes_max: 1_024,
             append_bytes_max: 1_024,
             snapshot_bytes_max: 0,
             tags_per_event_max: 1,

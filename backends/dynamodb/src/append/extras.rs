@@ -1,0 +1,55 @@
+//! What an append carries beside its events: marks, and the beginning of an id that is ingested.
+
+use annals_core::{Append, PersistenceId, SeqNr};
+
+use crate::item::{Item, key, mark, names, number, tombstone};
+use crate::keys::{Group, Keys, high_mark_of, num};
+use crate::store::now;
+
+/// The marks of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Extras {
+    /// The high mark.
+    high: Option<SeqNr>,
+    /// The first number of an id that begins past 1.
+    begin: Option<SeqNr>,
+}
+
+impl Extras {
+    /// Those of an append after what is stored.
+    pub(super) fn of_next(append: &Append) -> Self {
+        let range = append.range();
+        Self { high: high_mark_of(range.from, range.to), begin: None }
+    }
+
+    /// Those of an append that begins its id: where it begins past 1, all before it counts as deleted,
+    /// and it carries a high mark, without which nobody would look for it.
+    pub(super) fn of_first(append: &Append) -> Self {
+        let range = append.range();
+        if append.after().is_zero() {
+            return Self::of_next(append);
+        }
+        let group = Group::of(range.to);
+        let high = (group != Group::of(SeqNr::ZERO)).then(|| group.first());
+        Self { high, begin: Some(range.from) }
+    }
+
+    pub(super) fn is_none(self) -> bool {
+        self == Self { high: None, begin: None }
+    }
+
+    /// The items that are put whatever stands there.
+    pub(super) fn marks(self, keys: &Keys, id: &PersistenceId) -> Option<Item> {
+        self.high.map(|value| mark(keys.high_mark(id, value), value))
+    }
+
+    /// The items whose keys must be free: a low mark; and a tombstone in the place of event 1, for which
+    /// everyone contends who begins the id, at whatever number, and which keeps the id listed.
+    pub(super) fn beginning(self, keys: &Keys, id: &PersistenceId) -> Vec<Item> {
+        let Some(first) = self.begin else { return Vec::new() };
+        let mut low = mark(keys.low_mark(id, first), first);
+        low.insert(names::SWEPT.to_owned(), number(first.previous()));
+        let one = key(keys.events(id, Group::of(SeqNr::FIRST)), num(SeqNr::FIRST));
+        vec![low, tombstone(one, now())]
+    }
+}

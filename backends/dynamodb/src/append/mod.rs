@@ -1,0 +1,136 @@
+//! Appends: each in the cheapest request that is atomic and conditional.
+//!
+//! ```text
+//! one event, no mark      PutItem               if the key is free
+//! up to 100 items, 4 MB   TransactWriteItems    if every event's key is free
+//! ```
+//!
+//! A condition that fails shows what stands in the way: the append itself (an earlier attempt was
+//! stored), or another one (a conflict).
+
+mod extras;
+mod resolve;
+mod transaction;
+
+use annals_core::{Append, AppendMode, Appended, Error, Result};
+
+use crate::item::{Item, Position, encode_event, item_bytes};
+use crate::read::{bounds, item_at};
+use crate::store::Inner;
+
+use extras::Extras;
+use resolve::Resolution;
+
+/// The most events of one append.
+pub(crate) const EVENTS_MAX: usize = 96;
+
+/// The largest append.
+pub(crate) const BYTES_MAX: usize = 3_500_000;
+
+/// The most items of one transaction.
+const TRANSACTION_ITEMS_MAX: usize = 100;
+
+/// Stores `append`.
+pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
+    inner.capabilities().check_append(append)?;
+    check_sizes(inner, append)?;
+    let extras = match append.mode() {
+        AppendMode::Next => Extras::of_next(append),
+        AppendMode::Ingest => match begin(inner, append).await? {
+            Begin::Fresh => Extras::of_first(append),
+            Begin::Next => Extras::of_next(append),
+            Begin::Stored => return Ok(append.receipt()),
+        },
+    };
+    let attempt = Attempt { inner, append, extras: &extras };
+    let written = if append.events().len() == 1 && extras.is_none() {
+        attempt.put().await?
+    } else {
+        attempt.transact().await?
+    };
+    match attempt.resolve(written).await? {
+        Resolution::Stored => Ok(append.receipt()),
+        Resolution::Conflict => Err(conflict(inner, append).await),
+    }
+}
+
+/// One way of storing an append.
+struct Attempt<'a> {
+    inner: &'a Inner,
+    append: &'a Append,
+    extras: &'a Extras,
+}
+
+impl Attempt<'_> {
+    /// The item of the event at `index`.
+    fn item(&self, index: usize) -> Option<Item> {
+        let event = self.append.events().get(index)?;
+        let position = Position { index: u64::try_from(index).ok()?, intent: false };
+        Some(encode_event(&self.inner.keys, self.append, event, position))
+    }
+
+    fn table(&self) -> &str {
+        &self.inner.settings.journal_table
+    }
+}
+
+/// What an ingest finds.
+enum Begin {
+    /// The id never held an event.
+    Fresh,
+    /// The append follows what is stored.
+    Next,
+    /// The append is stored already.
+    Stored,
+}
+
+async fn begin(inner: &Inner, append: &Append) -> Result<Begin> {
+    let bounds = bounds(inner, append.id()).await?;
+    if bounds.highest == append.after() {
+        return Ok(if append.after().is_zero() { Begin::Fresh } else { Begin::Next });
+    }
+    if bounds.highest.is_zero() {
+        return Ok(Begin::Fresh);
+    }
+    match item_at(inner, append.id(), append.range().from).await? {
+        Some(header) if header.append_id == Some(append.append_id()) => Ok(Begin::Stored),
+        _ => Err(conflict_at(append, bounds.highest)),
+    }
+}
+
+/// Checks each event's item against both limits before anything is sent.
+fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
+    for (index, event) in append.events().iter().enumerate() {
+        let position = Position { index: u64::try_from(index).unwrap_or(u64::MAX), intent: true };
+        let bytes = item_bytes(&encode_event(&inner.keys, append, event, position));
+        let pekko_bytes = inner.sizes.pekko_event_bytes(append, event);
+        inner.sizes.check(pekko_bytes, bytes).map_err(|error| {
+            let seq_nr = append.after().plus(position.index + 1);
+            error.context(format_args!("event {seq_nr} of {}", append.id()))
+        })?;
+    }
+    Ok(())
+}
+
+/// The conflict that a writer meets who is not at the end.
+async fn conflict(inner: &Inner, append: &Append) -> Error {
+    match bounds(inner, append.id()).await {
+        Ok(bounds) => conflict_at(append, bounds.highest),
+        Err(error) => error.context(format_args!(
+            "the append to {} after {} met another writer; how far that one got is not known",
+            append.id(),
+            append.after()
+        )),
+    }
+}
+
+fn conflict_at(append: &Append, highest: annals_core::SeqNr) -> Error {
+    let (id, after) = (append.id(), append.after());
+    Error::conflict(
+        highest,
+        format!(
+            "{id} stands at {highest}, not at {after}: nothing of the append was written; reload and decide \
+             again"
+        ),
+    )
+}

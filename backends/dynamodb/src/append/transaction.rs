@@ -1,0 +1,64 @@
+//! The requests that store an append at once.
+
+use annals_core::{Error, Result};
+use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
+
+use super::{Attempt, TRANSACTION_ITEMS_MAX};
+use crate::client::{IS_FREE, Write};
+use crate::item::Item;
+
+impl Attempt<'_> {
+    /// Stores the one event.
+    pub(super) async fn put(&self) -> Result<Write> {
+        let item = || self.item(0).unwrap_or_default();
+        self.inner.client.put_if_free(self.what(), self.table(), item).await
+    }
+
+    /// Stores all events and marks in one transaction.
+    pub(super) async fn transact(&self) -> Result<Write> {
+        let what = self.what();
+        let items = self.items()?;
+        if items.len() > TRANSACTION_ITEMS_MAX {
+            return Err(Error::internal(format!("{what}: {} items in a transaction", items.len())));
+        }
+        self.inner.client.transact(what, || items.clone()).await
+    }
+
+    fn items(&self) -> Result<Vec<TransactWriteItem>> {
+        let (table, id) = (self.table(), self.append.id());
+        let keys = &self.inner.keys;
+        let events = (0..self.append.events().len()).filter_map(|index| self.item(index));
+        let guarded = events.chain(self.extras.beginning(keys, id));
+        let mut items: Vec<TransactWriteItem> =
+            guarded.map(|item| put_if_free(table, item)).collect::<Result<_>>()?;
+        if let Some(mark) = self.extras.marks(keys, id) {
+            items.push(put(table, mark)?);
+        }
+        Ok(items)
+    }
+
+    pub(super) fn what(&self) -> String {
+        let range = self.append.range();
+        format!("appending events {}-{} of {}", range.from, range.to, self.append.id())
+    }
+}
+
+/// A put of a transaction, on condition that its key is free.
+pub(super) fn put_if_free(table: &str, item: Item) -> Result<TransactWriteItem> {
+    let put = Put::builder()
+        .table_name(table)
+        .set_item(Some(item))
+        .condition_expression(IS_FREE)
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    whole(put.build())
+}
+
+/// A put of a transaction, whatever stands there.
+pub(super) fn put(table: &str, item: Item) -> Result<TransactWriteItem> {
+    whole(Put::builder().table_name(table).set_item(Some(item)).build())
+}
+
+fn whole(put: Result<Put, aws_sdk_dynamodb::error::BuildError>) -> Result<TransactWriteItem> {
+    let put = put.map_err(|error| Error::internal("a request is not whole").with_source(error))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}

@@ -1,0 +1,171 @@
+//! The requests to DynamoDB, each with its retries: the one place that repeats a request.
+//!
+//! A write that is repeated after an attempt of unknown outcome carries the same condition, so that the
+//! answer to the repetition tells what became of the first. Where it does not come to an answer, the
+//! error is `OutcomeUnknown`, whatever the last attempt said of itself.
+
+mod failure;
+mod requests;
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use annals_core::{AppendId, Error, Ids, Result, RetryPolicy, WriterId};
+use aws_sdk_dynamodb::types::CancellationReason;
+use tokio::sync::Semaphore;
+
+use crate::item::Item;
+use crate::settings::Settings;
+
+pub(crate) use failure::Failure;
+pub(crate) use requests::{IS_FREE, ItemPage, Query};
+
+/// Sends requests.
+#[derive(Debug)]
+pub(crate) struct Client {
+    sdk: aws_sdk_dynamodb::Client,
+    retry: RetryPolicy,
+    jitter: Arc<dyn Ids>,
+    in_flight: Semaphore,
+}
+
+/// What came of a write.
+#[derive(Debug)]
+pub(crate) enum Write {
+    /// It was performed.
+    Done,
+    /// Its condition did not hold; the item that is there.
+    Condition(Option<Item>),
+    /// It is a transaction and was not performed, since conditions did not hold; what each of its items
+    /// says of it, in order.
+    Cancelled(Vec<CancellationReason>),
+}
+
+impl Client {
+    pub(crate) fn new(sdk: aws_sdk_dynamodb::Client, settings: &Settings) -> Self {
+        Self {
+            sdk,
+            retry: settings.retry,
+            jitter: Arc::new(Jitter),
+            in_flight: Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS)),
+        }
+    }
+
+    /// Reads, repeating what failed.
+    async fn read<T, F>(&self, what: impl fmt::Display, attempt: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut retry = self.retry.start(self.jitter.clone());
+        loop {
+            let error = match self.one(attempt()).await {
+                Ok(answer) => return Ok(answer),
+                Err(Failure::Throttled(error) | Failure::Busy(error) | Failure::Unknown(error)) => {
+                    error
+                }
+                Err(Failure::Refused(error)) => return Err(error.context(what)),
+                Err(failure @ (Failure::Condition(_) | Failure::Cancelled(_))) => {
+                    return Err(Error::internal(format!(
+                        "{what}: a read has no condition: {failure:?}"
+                    )));
+                }
+            };
+            match retry.next_delay() {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None => return Err(error.context(what)),
+            }
+        }
+    }
+
+    /// Writes, repeating what was not performed or whose outcome is unknown.
+    async fn write<T, F>(&self, what: impl fmt::Display, attempt: impl Fn() -> F) -> Result<Write>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let mut retry = self.retry.start(self.jitter.clone());
+        let mut unknown = false;
+        loop {
+            let (error, repeat) = match self.one(attempt()).await {
+                Ok(_) => return Ok(Write::Done),
+                Err(Failure::Condition(item)) => return Ok(Write::Condition(item)),
+                Err(Failure::Cancelled(reasons)) => match cancelled(&reasons) {
+                    Cancelled::ByCondition => return Ok(Write::Cancelled(reasons)),
+                    Cancelled::Passing(error) => (error, true),
+                    Cancelled::ForGood(error) => (error, false),
+                },
+                Err(Failure::Throttled(error) | Failure::Busy(error)) => (error, true),
+                Err(Failure::Unknown(error)) => {
+                    unknown = true;
+                    (error, true)
+                }
+                Err(Failure::Refused(error)) => (error, false),
+            };
+            match retry.next_delay().filter(|_| repeat) {
+                Some(delay) => tokio::time::sleep(delay).await,
+                None if unknown => {
+                    let message = format!("{what}: whether it was written is not known");
+                    return Err(Error::outcome_unknown(message).with_source(error));
+                }
+                None => {
+                    return Err(error.context(format_args!("{what}: nothing was written")));
+                }
+            }
+        }
+    }
+
+    /// One attempt, when there is room for it.
+    async fn one<T, F>(&self, attempt: F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let _permit =
+            self.in_flight.acquire().await.map_err(|error| {
+                Failure::Refused(Error::internal("no permits").with_source(error))
+            })?;
+        attempt.await
+    }
+}
+
+/// What a cancelled transaction's reasons come to.
+enum Cancelled {
+    /// A condition did not hold.
+    ByCondition,
+    /// Something was in the way.
+    Passing(Error),
+    /// It can never be performed.
+    ForGood(Error),
+}
+
+fn cancelled(reasons: &[CancellationReason]) -> Cancelled {
+    let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
+    let codes: Vec<String> = reasons.iter().map(code).collect();
+    let has = |wanted: &str| codes.iter().any(|code| code == wanted);
+    if has("ConditionalCheckFailed") {
+        return Cancelled::ByCondition;
+    }
+    let said: Vec<&str> = reasons.iter().filter_map(|reason| reason.message.as_deref()).collect();
+    let message = format!("the transaction was cancelled ({})", said.join("; "));
+    if has("ValidationError") || has("ItemCollectionSizeLimitExceeded") {
+        return Cancelled::ForGood(Error::invalid(message));
+    }
+    Cancelled::Passing(Error::unavailable(message))
+}
+
+/// Random numbers for the back-off.
+#[derive(Debug)]
+struct Jitter;
+
+impl Ids for Jitter {
+    fn append_id(&self) -> AppendId {
+        AppendId::new(rand::random())
+    }
+
+    fn writer_id(&self) -> WriterId {
+        WriterId::new(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    fn random(&self) -> u64 {
+        rand::random()
+    }
+}

@@ -1,0 +1,290 @@
+//! Each kind of request.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use annals_core::Result;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    WriteRequest,
+};
+
+use super::{Client, Failure, Write};
+use crate::item::Item;
+
+/// The condition that a key is free.
+pub(crate) const IS_FREE: &str = "attribute_not_exists(par)";
+
+/// A page of a query or a scan, and where the next one starts.
+#[derive(Debug, Default)]
+pub(crate) struct ItemPage {
+    pub(crate) items: Vec<Item>,
+    pub(crate) next: Option<Item>,
+}
+
+/// What a query asks of one partition key of the journal table.
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) table: String,
+    pub(crate) par: String,
+    /// The lowest and the highest range key.
+    pub(crate) from: u64,
+    pub(crate) to: u64,
+    pub(crate) backwards: bool,
+    pub(crate) items_max: Option<i32>,
+    pub(crate) projection: Option<&'static str>,
+}
+
+impl Query {
+    pub(crate) fn new(table: &str, par: String, from: u64, to: u64) -> Self {
+        Self {
+            table: table.to_owned(),
+            par,
+            from,
+            to,
+            backwards: false,
+            items_max: None,
+            projection: None,
+        }
+    }
+
+    pub(crate) fn backwards(mut self) -> Self {
+        self.backwards = true;
+        self
+    }
+
+    pub(crate) fn items_max(mut self, items_max: i32) -> Self {
+        self.items_max = Some(items_max);
+        self
+    }
+
+    pub(crate) fn projection(mut self, projection: &'static str) -> Self {
+        self.projection = Some(projection);
+        self
+    }
+}
+
+impl Client {
+    /// The SDK's client, for requests that are made nowhere else.
+    pub(crate) fn sdk(&self) -> &aws_sdk_dynamodb::Client {
+        &self.sdk
+    }
+
+    /// Puts `item()` if its key is free.
+    pub(crate) async fn put_if_free(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        item: impl Fn() -> Item,
+    ) -> Result<Write> {
+        self.write(what, || {
+            let request = self
+                .sdk
+                .put_item()
+                .table_name(table)
+                .set_item(Some(item()))
+                .condition_expression(IS_FREE)
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            async { request.send().await.map_err(Failure::from) }
+        })
+        .await
+    }
+
+    /// Performs all writes or none.
+    pub(crate) async fn transact(
+        &self,
+        what: impl fmt::Display,
+        items: impl Fn() -> Vec<TransactWriteItem>,
+    ) -> Result<Write> {
+        self.write(what, || {
+            let request = self.sdk.transact_write_items().set_transact_items(Some(items()));
+            async { request.send().await.map_err(Failure::from) }
+        })
+        .await
+    }
+
+    /// Performs an update that may carry a condition.
+    pub(crate) async fn update(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        key: Item,
+        expression: &str,
+        condition: &str,
+        values: HashMap<String, AttributeValue>,
+    ) -> Result<Write> {
+        self.write(what, || {
+            let request = self
+                .sdk
+                .update_item()
+                .table_name(table)
+                .set_key(Some(key.clone()))
+                .update_expression(expression)
+                .condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()))
+                .return_values_on_condition_check_failure(
+                    ReturnValuesOnConditionCheckFailure::AllOld,
+                );
+            async { request.send().await.map_err(Failure::from) }
+        })
+        .await
+    }
+
+    /// One page of a strongly consistent query.
+    pub(crate) async fn query(
+        &self,
+        what: impl fmt::Display,
+        query: &Query,
+        after: Option<Item>,
+    ) -> Result<ItemPage> {
+        let number = |value: u64| AttributeValue::N(value.to_string());
+        self.read(what, || {
+            let request = self
+                .sdk
+                .query()
+                .table_name(&query.table)
+                .consistent_read(true)
+                .key_condition_expression("par = :par AND num BETWEEN :from AND :to")
+                .expression_attribute_values(":par", AttributeValue::S(query.par.clone()))
+                .expression_attribute_values(":from", number(query.from))
+                .expression_attribute_values(":to", number(query.to))
+                .scan_index_forward(!query.backwards)
+                .set_limit(query.items_max)
+                .set_projection_expression(query.projection.map(str::to_owned))
+                .set_exclusive_start_key(after.clone());
+            async {
+                let page = request.send().await.map_err(Failure::from)?;
+                Ok(ItemPage {
+                    items: page.items.unwrap_or_default(),
+                    next: page.last_evaluated_key,
+                })
+            }
+        })
+        .await
+    }
+
+    /// The item at `key`, strongly consistent.
+    pub(crate) async fn get(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        key: Item,
+    ) -> Result<Option<Item>> {
+        self.read(what, || {
+            let request = self
+                .sdk
+                .get_item()
+                .table_name(table)
+                .consistent_read(true)
+                .set_key(Some(key.clone()));
+            async { Ok(request.send().await.map_err(Failure::from)?.item) }
+        })
+        .await
+    }
+
+    /// The items at `keys`, strongly consistent, in any order; what the server did not process is asked
+    /// for again.
+    pub(crate) async fn get_all(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        keys: Vec<Item>,
+        keys_max: usize,
+    ) -> Result<Vec<Item>> {
+        let mut found = Vec::new();
+        let mut rest = keys;
+        let mut retry = self.retry.start(self.jitter.clone());
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(keys_max));
+            let (items, unprocessed) = self.get_some(&what, table, &rest).await?;
+            let progress = unprocessed.len() < rest.len();
+            found.extend(items);
+            if !unprocessed.is_empty() {
+                match retry.next_delay() {
+                    Some(delay) => tokio::time::sleep(delay).await,
+                    None if progress => {}
+                    None => return Err(throttled(what)),
+                }
+            }
+            rest = [unprocessed, later].concat();
+        }
+        Ok(found)
+    }
+
+    async fn get_some(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        keys: &[Item],
+    ) -> Result<(Vec<Item>, Vec<Item>)> {
+        self.read(what, || {
+            let asked =
+                KeysAndAttributes::builder().set_keys(Some(keys.to_vec())).consistent_read(true);
+            let request = asked
+                .build()
+                .map(|asked| self.sdk.batch_get_item().request_items(table.to_owned(), asked));
+            async {
+                let answer = request.map_err(malformed)?.send().await.map_err(Failure::from)?;
+                let items = answer.responses.and_then(|mut tables| tables.remove(table));
+                let rest = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table));
+                Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
+            }
+        })
+        .await
+    }
+
+    /// Performs all `writes`, in requests of at most `writes_max`, none of which has a condition; what
+    /// the server did not process is sent again. They must bear being repeated.
+    pub(crate) async fn write_all(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        writes: Vec<WriteRequest>,
+        writes_max: usize,
+    ) -> Result<()> {
+        let mut rest = writes;
+        let mut retry = self.retry.start(self.jitter.clone());
+        while !rest.is_empty() {
+            let later = rest.split_off(rest.len().min(writes_max));
+            let unprocessed = self.write_some(&what, table, &rest).await?;
+            if !unprocessed.is_empty() {
+                match retry.next_delay() {
+                    Some(delay) => tokio::time::sleep(delay).await,
+                    None if unprocessed.len() < rest.len() => {}
+                    None => return Err(throttled(what)),
+                }
+            }
+            rest = [unprocessed, later].concat();
+        }
+        Ok(())
+    }
+
+    async fn write_some(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        writes: &[WriteRequest],
+    ) -> Result<Vec<WriteRequest>> {
+        self.read(what, || {
+            let request =
+                self.sdk.batch_write_item().request_items(table.to_owned(), writes.to_vec());
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                let rest = answer.unprocessed_items.and_then(|mut tables| tables.remove(table));
+                Ok(rest.unwrap_or_default())
+            }
+        })
+        .await
+    }
+}
+
+fn throttled(what: impl fmt::Display) -> annals_core::Error {
+    annals_core::Error::unavailable(format!("{what}: DynamoDB throttles; repeat it later"))
+}
+
+/// A request that lacks something: a defect of ours.
+fn malformed(error: aws_sdk_dynamodb::error::BuildError) -> Failure {
+    Failure::Refused(annals_core::Error::internal("a request is not whole").with_source(error))
+}

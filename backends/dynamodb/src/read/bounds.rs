@@ -1,0 +1,157 @@
+//! How far a history reaches.
+//!
+//! The high mark says from where to look; it is never trusted alone, since Pekko's plugin may lose it.
+//! The group that it names and the one behind are always looked at, and then as many as there are.
+
+use annals_core::{AppendId, Bounds, PersistenceId, Result, SeqNr};
+use futures_util::future::try_join;
+
+use crate::client::Query;
+use crate::item::{Header, Item, header, key, mark_value, names, number_of};
+use crate::keys::{Group, Keys, PARTITION_SIZE, num};
+use crate::store::Inner;
+
+/// What a header needs.
+pub(super) const HEADER: &str = "num, idx, cnt, annals_append, annals_intent, annals_deleted";
+
+/// The marks of an entity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Marks {
+    /// The highest of the high marks.
+    pub(crate) high: SeqNr,
+    /// The highest number deleted.
+    pub(crate) deleted_to: SeqNr,
+    /// Up to where deleted events are emptied; `None` where annals never deleted any.
+    pub(crate) swept: Option<SeqNr>,
+}
+
+/// The marks of `id`, over all shards.
+pub(crate) async fn marks(inner: &Inner, id: &PersistenceId) -> Result<Marks> {
+    let keys = &inner.keys;
+    let asked = keys.high_marks(id).chain(keys.low_marks(id)).map(|par| key(par, 0)).collect();
+    let (table, keys_max) = (&inner.settings.journal_table, inner.settings.limits.max_batch_get);
+    let what = format!("reading the marks of {id}");
+    let items = inner.client.get_all(&what, table, asked, keys_max).await?;
+    let mut marks = Marks::default();
+    for item in items {
+        marks.add(keys, &item).map_err(|error| error.context(&what))?;
+    }
+    Ok(marks)
+}
+
+impl Marks {
+    fn add(&mut self, keys: &Keys, item: &Item) -> Result<()> {
+        let value = mark_value(item)?;
+        let par = item.get(names::PAR).and_then(|par| par.as_s().ok());
+        if par.is_some_and(|par| keys.is_high_mark(par)) {
+            self.high = self.high.max(value);
+            return Ok(());
+        }
+        self.deleted_to = self.deleted_to.max(value.previous());
+        if let Some(swept) = number_of(item, names::SWEPT)?.and_then(SeqNr::new) {
+            self.swept = self.swept.max(Some(swept));
+        }
+        Ok(())
+    }
+}
+
+/// How far the history of `id` reaches.
+pub(crate) async fn bounds(inner: &Inner, id: &PersistenceId) -> Result<Bounds> {
+    let marks = marks(inner, id).await?;
+    let highest = highest(inner, id, marks).await?;
+    Ok(Bounds { deleted_to: marks.deleted_to, highest })
+}
+
+/// The highest number of `id` that is, or ever was, stored.
+pub(crate) async fn highest(inner: &Inner, id: &PersistenceId, marks: Marks) -> Result<SeqNr> {
+    let known = marks.high.max(marks.deleted_to);
+    let mut group = Group::of(known);
+    let top = Top { inner, id, deleted_to: marks.deleted_to };
+    let (mut here, mut behind) = try_join(top.of(group), top.of(group.next())).await?;
+    loop {
+        match behind {
+            None => return Ok(here.unwrap_or_default().max(known)),
+            found => {
+                here = found;
+                group = group.next();
+                behind = top.of(group.next()).await?;
+            }
+        }
+    }
+}
+
+/// What the item of event `seq_nr` says of its append, if there is one.
+pub(crate) async fn item_at(
+    inner: &Inner,
+    id: &PersistenceId,
+    seq_nr: SeqNr,
+) -> Result<Option<Header>> {
+    let group = Group::of(seq_nr);
+    let key = key(inner.keys.events(id, group), num(seq_nr));
+    let what = format!("looking for event {seq_nr} of {id}");
+    let item = inner.client.get(&what, &inner.settings.journal_table, key).await?;
+    item.map(|item| header(group, &item)).transpose().map_err(|error| error.context(what))
+}
+
+/// Whether the append of `header`, which an intent commits, is stored: its first event is, or was
+/// before it was deleted.
+pub(crate) async fn is_committed(
+    inner: &Inner,
+    id: &PersistenceId,
+    header: &Header,
+    deleted_to: SeqNr,
+) -> Result<bool> {
+    let first = header.first();
+    if first <= deleted_to || first == header.seq_nr {
+        return Ok(true);
+    }
+    let found = item_at(inner, id, first).await?;
+    Ok(found.is_some_and(|found| found.append_id == header.append_id))
+}
+
+/// Looks for the highest number of groups.
+struct Top<'a> {
+    inner: &'a Inner,
+    id: &'a PersistenceId,
+    deleted_to: SeqNr,
+}
+
+impl Top<'_> {
+    /// The highest number of `group` that is stored; leftovers of appends that were not committed do
+    /// not count.
+    async fn of(&self, group: Group) -> Result<Option<SeqNr>> {
+        let what = format!("looking for the highest event of {}", self.id);
+        let mut to = PARTITION_SIZE - 1;
+        let mut items_max = 1;
+        let mut dead: Option<AppendId> = None;
+        loop {
+            let par = self.inner.keys.events(self.id, group);
+            let query = Query::new(&self.inner.settings.journal_table, par, 0, to)
+                .backwards()
+                .items_max(items_max)
+                .projection(HEADER);
+            let page = self.inner.client.query(&what, &query, None).await?;
+            let Some(last) = page.items.last() else { return Ok(None) };
+            let last = header(group, last).map_err(|error| error.context(&what))?.seq_nr;
+            for item in &page.items {
+                let found = header(group, item).map_err(|error| error.context(&what))?;
+                if !found.intent || found.deleted {
+                    return Ok(Some(found.seq_nr));
+                }
+                if dead.is_some() && dead == found.append_id {
+                    continue;
+                }
+                if is_committed(self.inner, self.id, &found, self.deleted_to).await? {
+                    return Ok(Some(found.seq_nr));
+                }
+                dead = found.append_id;
+            }
+            match num(last).checked_sub(1) {
+                Some(below) => to = below,
+                None => return Ok(None),
+            }
+            // Leftovers are many: look at more of them at a time.
+            items_max = 100;
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The store on AWS's own DynamoDB Local.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
+
+mod conformance;
+mod support;
