@@ -82,6 +82,7 @@ impl Inner {
             slices: false,
             all_events: false,
             offsets: false,
+            ids_in_order: false,
             id_bytes_max: self.keys.id_bytes_max(),
             events_per_append_max: crate::append::EVENTS_MAX,
             event_bytes_max: self.sizes.event_bytes_max(),

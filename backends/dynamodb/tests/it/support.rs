@@ -7,12 +7,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use annals_core::Result;
 use annals_dynamodb::{Credentials, DynamoDb, Settings};
 
-/// Where the server is: `ANNALS_DYNAMODB`, an URL. A missing server is a failure.
-pub(crate) fn endpoint() -> String {
-    std::env::var("ANNALS_DYNAMODB")
-        .expect("ANNALS_DYNAMODB names a DynamoDB Local, as http://127.0.0.1:8000")
-}
-
 /// A text that no other run uses.
 pub(crate) fn fresh(name: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -25,7 +19,7 @@ pub(crate) fn fresh(name: &str) -> String {
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     let run = std::process::id();
-    settings.endpoint = Some(endpoint());
+    settings.endpoint = Some(annals_servers::dynamodb().to_owned());
     settings.credentials = Credentials::Static {
         access_key_id: "any".to_owned(),
         secret_access_key: "any".to_owned(),
