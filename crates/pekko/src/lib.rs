@@ -28,6 +28,8 @@
 //! * slices: [`PersistenceId::slice`](annals_core::PersistenceId::slice); lengths and hashes as Java
 //!   has them: [`java`].
 //!
+//! What a service's `application.conf` sets for its store is read by `config` (feature `config`).
+//!
 //! The bytes of payloads are shared with the blob they came in, never copied.
 //!
 //! No bytes make this crate panic, and what it allocates is bounded by their length (by
@@ -45,6 +47,8 @@ mod primitive;
 mod replicated;
 mod snapshot_container;
 
+#[cfg(feature = "config")]
+pub mod config;
 pub mod java;
 pub mod value;
 

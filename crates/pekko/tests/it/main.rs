@@ -1,6 +1,8 @@
 //! The serializers against published vectors and against damaged bytes.
 #![allow(clippy::unwrap_used, clippy::as_conversions)]
 
+#[cfg(feature = "config")]
+mod config;
 mod damage;
 mod jackson;
 mod messages;
