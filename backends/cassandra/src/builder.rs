@@ -1,0 +1,176 @@
+//! Opening a store: the connection, the tables, and what they were made for.
+
+use std::sync::Arc;
+
+use annals_core::{Error, ErrorKind, Result};
+use scylla::client::session::Session;
+use scylla::statement::unprepared::Statement as Unprepared;
+use scylla::statement::{Consistency, SerialConsistency};
+
+use crate::connection::connect;
+use crate::error;
+use crate::schema::{self, HEAD_COLUMN, SETTINGS_TABLE, SchemaReport, Wanted};
+use crate::settings::{CassandraSettings, ConsistencyLevel, Fencing};
+use crate::store::{CassandraStore, Inner, Parts};
+
+/// Opens a store on Cassandra.
+#[derive(Debug, Clone)]
+pub struct CassandraBuilder {
+    nodes: Vec<String>,
+    settings: CassandraSettings,
+}
+
+impl CassandraBuilder {
+    pub(crate) fn new(nodes: Vec<String>) -> Self {
+        Self { nodes, settings: CassandraSettings::default() }
+    }
+
+    /// The same opening with these settings.
+    #[must_use]
+    pub fn settings(mut self, settings: CassandraSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The statements that make the keyspaces, the tables and our additions; nothing is run.
+    ///
+    /// # Errors
+    /// `Invalid` where the settings do not say how to replicate.
+    pub fn schema(&self) -> Result<Vec<String>> {
+        schema::statements(&self.settings, Wanted::ALL)
+    }
+
+    /// Makes what is missing of keyspaces, tables and our additions; gives the statements that were run.
+    ///
+    /// # Errors
+    /// `Invalid` where the server refuses one; `Unavailable`, `OutcomeUnknown` (repeat it).
+    pub async fn create_schema(&self) -> Result<Vec<String>> {
+        let session = connect(&self.nodes, &self.settings).await?;
+        schema::create(&session, &self.settings, Wanted::ALL).await
+    }
+
+    /// Compares the tables with what is needed.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub async fn check_schema(&self) -> Result<SchemaReport> {
+        let session = connect(&self.nodes, &self.settings).await?;
+        schema::check(&session, &self.settings).await
+    }
+
+    /// Opens the store. Tables that were made for another partition size, bucket size or fencing are
+    /// refused.
+    ///
+    /// # Errors
+    /// `Invalid` for settings that do not fit the tables, or tables that are missing; `Unavailable`.
+    pub async fn open(self) -> Result<CassandraStore> {
+        let Self { nodes, settings } = self;
+        let session = connect(&nodes, &settings).await?;
+        schema::create(&session, &settings, Wanted::autocreated(&settings)).await?;
+        let report = schema::check(&session, &settings).await?;
+        if !report.missing.is_empty() {
+            return Err(Error::invalid(format!(
+                "the Cassandra store lacks {}: `schema create` makes what is missing",
+                report.missing.join(", ")
+            )));
+        }
+        let fencing = agree(&session, &settings, &report).await?;
+        if fencing == Fencing::Lwt && !report.missing_additions.is_empty() {
+            return Err(Error::invalid(format!(
+                "fencing = lwt needs {}: `schema create` adds it (Pekko's plugin does not mind), or \
+                 open with fencing = off",
+                report.missing_additions.join(", ")
+            )));
+        }
+        let has_head = !report.missing_additions.iter().any(|name| name.ends_with(HEAD_COLUMN));
+        let parts = Parts { session, settings, fencing, has_head, random: rand::random() };
+        Ok(CassandraStore { inner: Arc::new(Inner::new(parts)) })
+    }
+}
+
+/// Compares the settings with those that the tables were made for, and records them in new tables; gives
+/// the fencing.
+async fn agree(
+    session: &Session,
+    settings: &CassandraSettings,
+    report: &SchemaReport,
+) -> Result<Fencing> {
+    let asked = settings.fencing;
+    if report.missing_additions.iter().any(|name| name.ends_with(SETTINGS_TABLE)) {
+        // Pekko's tables as they are. Whoever wants another fencing creates the additions first.
+        return Ok(asked.unwrap_or(Fencing::Lwt));
+    }
+    let journal = &settings.journal;
+    let partition_size = journal.target_partition_size.get().to_string();
+    let bucket_size = format!("{:?}", settings.events_by_tag.bucket_size);
+    let recorded = Recorded { session, settings };
+    recorded.agree("target-partition-size", &partition_size).await?;
+    recorded.agree("bucket-size", &bucket_size).await?;
+    match asked {
+        Some(fencing) => {
+            recorded.agree("fencing", fencing.name()).await?;
+            Ok(fencing)
+        }
+        None => {
+            let fencing = recorded.get_or_record("fencing", Fencing::Lwt.name()).await?;
+            Fencing::of_name(&fencing)
+        }
+    }
+}
+
+struct Recorded<'a> {
+    session: &'a Session,
+    settings: &'a CassandraSettings,
+}
+
+impl Recorded<'_> {
+    async fn agree(&self, name: &str, value: &str) -> Result<()> {
+        let recorded = self.get_or_record(name, value).await?;
+        if recorded == value {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Invalid,
+            format!(
+                "keyspace {} was made with {name} = {recorded}, not {value}: nothing was opened",
+                self.settings.journal.keyspace
+            ),
+        ))
+    }
+
+    /// What is recorded under `name`; `value`, if nothing was.
+    async fn get_or_record(&self, name: &str, value: &str) -> Result<String> {
+        let table = format!("{}.{SETTINGS_TABLE}", self.settings.journal.keyspace);
+        let select = format!("SELECT value FROM {table} WHERE name = ?");
+        if let Some(recorded) = self.get(&select, name).await? {
+            return Ok(recorded);
+        }
+        let insert = format!("INSERT INTO {table} (name, value) VALUES (?, ?) IF NOT EXISTS");
+        let inserted = self.session.query_unpaged(self.statement(&insert), (name, value)).await;
+        inserted.map_err(|error| error::of_write(format!("recording {name}"), error))?;
+        Ok(self.get(&select, name).await?.unwrap_or_else(|| value.to_owned()))
+    }
+
+    async fn get(&self, select: &str, name: &str) -> Result<Option<String>> {
+        let what = || format!("reading the recorded {name}");
+        let rows = self.session.query_unpaged(self.statement(select), (name,)).await;
+        let rows = rows.map_err(|error| error::of_read(what(), error))?;
+        let rows = rows.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
+        let row = rows.maybe_first_row::<(Option<String>,)>();
+        let row = row.map_err(|error| error::of_rows(what(), error))?;
+        Ok(row.and_then(|row| row.0))
+    }
+
+    fn statement(&self, cql: &str) -> Unprepared {
+        let local = self.settings.consistency == ConsistencyLevel::LocalQuorum;
+        let mut statement = Unprepared::new(cql);
+        let (plain, serial) = if local {
+            (Consistency::LocalQuorum, SerialConsistency::LocalSerial)
+        } else {
+            (Consistency::Quorum, SerialConsistency::Serial)
+        };
+        statement.set_consistency(plain);
+        statement.set_serial_consistency(Some(serial));
+        statement
+    }
+}

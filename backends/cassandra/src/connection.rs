@@ -1,0 +1,181 @@
+//! The session with the servers, and how statements are run over it.
+
+use std::time::Duration;
+
+use annals_core::{Error, Result};
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
+use scylla::response::query_result::QueryRowsResult;
+use scylla::response::{PagingState, PagingStateResponse};
+use scylla::serialize::row::SerializeRow;
+use scylla::statement::batch::{Batch, BatchType};
+use scylla::value::CqlValue;
+use std::sync::Arc;
+
+use crate::error;
+use crate::profiles::{Profile, Profiles};
+use crate::settings::CassandraSettings;
+use crate::statements::{Statement, Statements};
+use crate::value::Value;
+
+/// A session, and the statements of one store.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    session: Session,
+    profiles: Profiles,
+    pub(crate) statements: Statements,
+}
+
+/// One page of a result, and where the next one begins.
+pub(crate) struct RowPage {
+    pub(crate) rows: QueryRowsResult,
+    pub(crate) next: Option<PagingState>,
+}
+
+/// What a conditional write came to.
+#[derive(Debug)]
+pub(crate) enum Condition {
+    Applied,
+    /// Nothing was written, since the columns of the condition are not as it says.
+    NotApplied,
+}
+
+/// Opens a session with the nodes, `HOST:PORT` each.
+pub(crate) async fn connect(nodes: &[String], settings: &CassandraSettings) -> Result<Session> {
+    let mut builder = SessionBuilder::new()
+        .known_nodes(nodes)
+        .connection_timeout(settings.request_timeout.max(Duration::from_secs(5)))
+        .default_execution_profile_handle(Profiles::default_profile(settings))
+        .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
+        .fetch_schema_metadata(true)
+        .keyspaces_to_fetch([&settings.journal.keyspace, &settings.snapshot.keyspace]);
+    if let Some(credentials) = &settings.credentials {
+        builder = builder.user(&credentials.username, &credentials.password);
+    }
+    builder.build().await.map_err(|error| error::of_connect(&nodes.join(","), error))
+}
+
+impl Connection {
+    pub(crate) fn new(session: Session, settings: &CassandraSettings, has_head: bool) -> Self {
+        let statements = Statements::new(settings, has_head);
+        Self { session, profiles: Profiles::new(settings), statements }
+    }
+
+    pub(crate) fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The rows of a read that gives few.
+    pub(crate) async fn read(
+        &self,
+        statement: &Statement,
+        values: impl SerializeRow,
+        what: impl Fn() -> String,
+    ) -> Result<QueryRowsResult> {
+        let prepared = statement.prepare(&self.session, &self.profiles).await?;
+        let result = self.session.execute_unpaged(prepared, values).await;
+        let result = result.map_err(|error| error::of_read(what(), error))?;
+        result.into_rows_result().map_err(|error| error::of_rows(what(), error))
+    }
+
+    /// One page of a read.
+    pub(crate) async fn read_page(
+        &self,
+        statement: &Statement,
+        values: impl SerializeRow,
+        rows_max: i32,
+        from: PagingState,
+        what: impl Fn() -> String,
+    ) -> Result<RowPage> {
+        let mut prepared = statement.prepare(&self.session, &self.profiles).await?.clone();
+        prepared.set_page_size(rows_max.max(1));
+        let result = self.session.execute_single_page(&prepared, values, from).await;
+        let (result, next) = result.map_err(|error| error::of_read(what(), error))?;
+        let next = match next {
+            PagingStateResponse::HasMorePages { state } => Some(state),
+            PagingStateResponse::NoMorePages => None,
+        };
+        let rows = result.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
+        Ok(RowPage { rows, next })
+    }
+
+    /// A plain write.
+    pub(crate) async fn write(
+        &self,
+        statement: &Statement,
+        values: impl SerializeRow,
+        what: impl Fn() -> String,
+    ) -> Result<()> {
+        let prepared = statement.prepare(&self.session, &self.profiles).await?;
+        let result = self.session.execute_unpaged(prepared, values).await;
+        result.map(drop).map_err(|error| error::of_write(what(), error))
+    }
+
+    /// A conditional write.
+    pub(crate) async fn write_if(
+        &self,
+        statement: &Statement,
+        values: impl SerializeRow,
+        what: impl Fn() -> String,
+    ) -> Result<Condition> {
+        let prepared = statement.prepare(&self.session, &self.profiles).await?;
+        let result = self.session.execute_unpaged(prepared, values).await;
+        let result = result.map_err(|error| error::of_write(what(), error))?;
+        let rows = result.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
+        condition(&rows, &what)
+    }
+
+    /// Plain writes of one partition, as one: all or none of them.
+    pub(crate) async fn write_batch(
+        &self,
+        rows: &[(&Statement, Vec<Value<'_>>)],
+        what: impl Fn() -> String,
+    ) -> Result<()> {
+        if let [(statement, values)] = rows {
+            return self.write(statement, values, what).await;
+        }
+        let mut batch = Batch::new(BatchType::Unlogged);
+        self.profiles.set_batch(Profile::Write, &mut batch);
+        for (statement, _) in rows {
+            let prepared = statement.prepare(&self.session, &self.profiles).await?;
+            batch.append_statement(prepared.clone());
+        }
+        let values: Vec<&Vec<Value<'_>>> = rows.iter().map(|(_, values)| values).collect();
+        let result = self.session.batch(&batch, values).await;
+        result.map(drop).map_err(|error| error::of_write(what(), error))
+    }
+
+    /// Writes of one partition under one condition, which the first of them has.
+    pub(crate) async fn write_batch_if(
+        &self,
+        condition_and_rows: &[(&Statement, Vec<Option<Value<'_>>>)],
+        what: impl Fn() -> String,
+    ) -> Result<Condition> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        self.profiles.set_batch(Profile::Conditional, &mut batch);
+        for (statement, _) in condition_and_rows {
+            let prepared = statement.prepare(&self.session, &self.profiles).await?;
+            batch.append_statement(prepared.clone());
+        }
+        let values: Vec<&Vec<Option<Value<'_>>>> =
+            condition_and_rows.iter().map(|(_, values)| values).collect();
+        let result = self.session.batch(&batch, values).await;
+        let result = result.map_err(|error| error::of_write(what(), error))?;
+        let rows = result.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
+        condition(&rows, &what)
+    }
+}
+
+/// Whether a conditional write was done: the column `[applied]`, which stands first.
+fn condition(rows: &QueryRowsResult, what: &impl Fn() -> String) -> Result<Condition> {
+    let row = rows.first_row::<scylla::value::Row>();
+    let row = row.map_err(|error| error::of_rows(what(), error))?;
+    match row.columns.first() {
+        Some(Some(CqlValue::Boolean(true))) => Ok(Condition::Applied),
+        Some(Some(CqlValue::Boolean(false))) => Ok(Condition::NotApplied),
+        _ => {
+            Err(Error::internal(format!("{}: the answer does not say whether it was done", what())))
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The journal over the tables.
+
+use annals_core::{
+    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal,
+    PersistenceId, Result, SeqNr, SeqRange, WriterId,
+};
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::end::{Look, seq_nr};
+use crate::reader::column;
+use crate::replay::Replay;
+use crate::settings::Fencing;
+use crate::store::{CassandraStore, Inner};
+
+/// A batch of a replay is cut when it holds this much.
+pub(crate) const BATCH_BYTES: usize = 1 << 20;
+
+#[async_trait]
+impl Journal for CassandraStore {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities
+    }
+
+    async fn begin(&self, id: &PersistenceId, _writer: &WriterId) -> Result<Bounds> {
+        let _request = self.inner.enter().await?;
+        let end = self.inner.find_end(id, Look::Serial).await?;
+        Ok(end.bounds)
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended> {
+        let inner = &self.inner;
+        let _request = inner.enter().await?;
+        inner.capabilities.check_append(&append)?;
+        if append.offset_save().is_some() {
+            return Err(Error::unsupported("a Cassandra store keeps no projection offsets"));
+        }
+        let runs = inner.fencing != Fencing::Off;
+        let attempt = inner.entities.attempt(&append, runs, || inner.draw_uuid());
+        if append.after().is_zero() || append.mode() == AppendMode::Ingest {
+            inner.list_id(append.id()).await?;
+        }
+        let receipt = match inner.fencing {
+            Fencing::Lwt => inner.append_if(&append, &attempt).await?,
+            Fencing::Off => inner.append_plainly(&append, &attempt).await?,
+        };
+        inner.announce();
+        Ok(receipt)
+    }
+
+    async fn end(&self, id: &PersistenceId, _writer: &WriterId) -> Result<()> {
+        let _request = self.inner.enter().await?;
+        self.inner.entities.forget(id);
+        Ok(())
+    }
+
+    fn replay(&self, id: &PersistenceId, range: SeqRange) -> BoxStream<'static, Result<Batch>> {
+        let replay = Replay::new(self.inner.clone(), id.clone(), range);
+        Box::pin(stream::try_unfold(replay, |mut replay| async move {
+            let batch = replay.next().await?;
+            Ok(batch.map(|batch| (batch, replay)))
+        }))
+    }
+
+    async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
+        let _request = self.inner.enter().await?;
+        self.inner.bounds(id).await
+    }
+
+    async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
+        let _request = self.inner.enter().await?;
+        self.inner.delete_to(id, to).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.end_all().await;
+        Ok(())
+    }
+}
+
+impl Inner {
+    pub(crate) async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
+        Ok(self.find_end(id, Look::Plain).await?.bounds)
+    }
+
+    /// Lists the id, before its first event. An id without events that is listed does no harm.
+    async fn list_id(&self, id: &PersistenceId) -> Result<()> {
+        if !self.settings.journal.support_all_persistence_ids {
+            return Ok(());
+        }
+        let what = || format!("listing {id} (no event of it was written)");
+        let written = self
+            .connection
+            .write(&self.connection.statements.entities.insert_id, (id.as_str(),), what)
+            .await;
+        // No event was written, whatever became of this.
+        written.map_err(|error| Error::unavailable(error.message().to_owned()).with_source(error))
+    }
+
+    /// Deletes logically first, so that what an interrupted physical delete left is not seen.
+    async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
+        let journal = &self.settings.journal;
+        if !journal.support_deletes {
+            let message =
+                format!("events of {id} cannot be deleted: journal.support-deletes is off");
+            return Err(Error::unsupported(message));
+        }
+        let end = self.find_end(id, Look::Plain).await?;
+        let to = to.min(end.bounds.highest);
+        if to.is_zero() {
+            return Ok(());
+        }
+        let stored = end.stored_deleted_to.map_or(SeqNr::ZERO, seq_nr);
+        if to > stored {
+            match self.fencing {
+                Fencing::Lwt => self.raise_deleted_to(id, to).await?,
+                Fencing::Off => {
+                    let what = || format!("deleting events of {id} up to {to}");
+                    let statement = &self.connection.statements.entities.insert_deleted_to;
+                    self.connection.write(statement, (id.as_str(), column(to)), what).await?;
+                }
+            }
+        }
+        // The last partition again where nothing is new: an earlier delete may have been interrupted.
+        let size = journal.target_partition_size;
+        let mut partition = size.partition_of(end.bounds.deleted_to.min(to.previous()).next());
+        let mut partitions = vec![partition];
+        while partition <= size.partition_of(to) {
+            partition = partition.next();
+            partitions.push(partition);
+        }
+        let deletes = stream::iter(partitions.into_iter().map(|partition| async move {
+            let what = || {
+                format!(
+                    "events of {id} up to {to} are deleted, but some of their rows are perhaps still \
+                     there: repeat the delete"
+                )
+            };
+            let values = (id.as_str(), partition.column(), column(to));
+            self.connection.write(&self.connection.statements.events.delete, values, what).await
+        }));
+        let mut deletes = deletes.buffer_unordered(journal.max_concurrent_deletes.max(1));
+        while deletes.try_next().await?.is_some() {}
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! The annals store on Apache Cassandra, in the very tables of Pekko's (and Akka's) plugin
+//! `pekko-persistence-cassandra`: either side reads what the other wrote.
+//!
+//! ```no_run
+//! # async fn open() -> annals_core::Result<()> {
+//! use annals_cassandra::{CassandraSettings, CassandraStore};
+//!
+//! let settings = CassandraSettings::new().with_keyspaces("bank", "bank_snapshots");
+//! let store = CassandraStore::builder(["10.0.0.1:9042"]).settings(settings).open().await?;
+//! # drop(store.store()); Ok(())
+//! # }
+//! ```
+
+// Reading by tag is the next part.
+#![allow(dead_code)]
+
+mod timeuuid;
+
+mod partition;
+mod replay_filter;
+mod settings;
+
+mod connection;
+mod error;
+mod profiles;
+mod statements;
+mod value;
+
+mod row;
+
+mod end;
+mod entities;
+mod event_values;
+mod head;
+mod reader;
+
+mod conditional;
+mod plain;
+
+mod builder;
+mod journal;
+mod offset;
+mod offset_store;
+mod read_journal;
+mod replay;
+mod schema;
+mod snapshot;
+mod store;
+
+pub use builder::CassandraBuilder;
+pub use partition::{BucketSize, PartitionSize};
+pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};
+pub use schema::SchemaReport;
+pub use settings::{
+    CassandraSettings, ConsistencyLevel, CreationSettings, Credentials, EventsByTagSettings,
+    Fencing, JournalSettings, QuerySettings, SnapshotSettings, TagWriters, Taken,
+};
+pub use store::CassandraStore;

@@ -1,0 +1,43 @@
+//! `fencing = off`: appends as Pekko writes them. The application guarantees one writer of each entity.
+
+use annals_core::{Append, AppendMode, Appended, Result};
+
+use crate::entities::Attempt;
+use crate::event_values::{rows, time_buckets};
+use crate::reader::column;
+use crate::store::Inner;
+
+impl Inner {
+    pub(crate) async fn append_plainly(
+        &self,
+        append: &Append,
+        attempt: &Attempt,
+    ) -> Result<Appended> {
+        let (id, range) = (append.id().as_str(), append.range());
+        if append.mode() == AppendMode::Ingest && !append.after().is_zero() {
+            self.begin_history_plainly(append).await?;
+        }
+        // All of them go to the partition of the last one.
+        let partition = self.settings.journal.target_partition_size.partition_of(range.to);
+        let buckets = time_buckets(attempt, self.settings.events_by_tag.bucket_size);
+        let statements = &self.connection.statements;
+        let rows: Vec<_> = rows(append, attempt, &buckets)
+            .map(|row| row.plain(id, partition, &attempt.writer_uuid, statements))
+            .collect();
+        let what = || format!("events {}-{} of {id} were perhaps not stored", range.from, range.to);
+        self.connection.write_batch(&rows, what).await?;
+        Ok(append.receipt())
+    }
+
+    /// Lets an empty history begin after `after`.
+    async fn begin_history_plainly(&self, append: &Append) -> Result<()> {
+        let bounds = self.bounds(append.id()).await?;
+        if !bounds.highest.is_zero() {
+            return Ok(());
+        }
+        let id = append.id().as_str();
+        let what = || format!("beginning {id} after {}", append.after());
+        let statement = &self.connection.statements.entities.insert_deleted_to;
+        self.connection.write(statement, (id, column(append.after())), what).await
+    }
+}

@@ -1,0 +1,6 @@
+//! The tests over real servers: one node for the suite, nodes of their own for faults.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
+
+mod conformance;
+mod support;
