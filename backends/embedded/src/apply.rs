@@ -7,6 +7,7 @@ use std::sync::Arc;
 use annals_core::{Bounds, PersistenceId, Result, StoredOffset};
 
 use crate::catalog::{Change, Head, MemIndex, Sealed, Snapshots};
+use crate::format::{FrameKind, Gap, GapId};
 use crate::log::{ScannedFrame, corrupt};
 use crate::storage::Storage;
 
@@ -34,6 +35,10 @@ impl Applier<'_> {
         let damaged = |what: &dyn std::fmt::Display| {
             corrupt(self.storage, into.segment, frame.byte.into(), what)
         };
+        if frame.header.kind == FrameKind::Gap {
+            let gap = Gap::decode(&frame.body, frame.byte);
+            return self.apply_gap(gap.map_err(|malformed| damaged(&malformed))?, frame.byte, into);
+        }
         let change = Change::decode(frame.header.kind, &frame.body)
             .map_err(|malformed| damaged(&malformed))?;
         if let Some(offset) = change.offset() {
@@ -64,11 +69,46 @@ impl Applier<'_> {
         Ok(())
     }
 
+    /// Takes the ids of frames that are gone into the index of their segment.
+    fn apply_gap(&self, gap: Gap, byte: u32, into: &mut MemIndex) -> Result<()> {
+        let mut ids = gap.ids;
+        // Ids are listed in the order in which they began.
+        ids.sort_by_key(|gone| gone.events.and_then(|events| events.begins_at));
+        for GapId { id, events } in ids {
+            let entry = match into.find(&id) {
+                Some(entry) => entry,
+                None => {
+                    let head = match self.head_in_sealing(&id) {
+                        Some(head) => head,
+                        None => self.sealed.head(&id)?.unwrap_or_else(Head::absent),
+                    };
+                    into.insert(&id, head)
+                }
+            };
+            if let (Some(events), Some(entry)) = (events, into.entries.get(entry))
+                && entry.head.bounds.highest != events.first.previous()
+                && events.begins_at.is_none()
+                && !self.holes
+            {
+                let first = events.first;
+                let what = format!("event {first} of {id} does not follow the one before it");
+                return Err(corrupt(self.storage, into.segment, byte.into(), what));
+            }
+            into.apply_gap(entry, events);
+            into.settle(entry);
+        }
+        Ok(())
+    }
+
+    fn head_in_sealing(&self, id: &PersistenceId) -> Option<Head> {
+        let older = self.sealing.iter().rev().filter_map(|index| index.get(id));
+        older.into_iter().find(|entry| entry.touched).map(|entry| entry.head.clone())
+    }
+
     /// What is known of an id before `change`. Of events the frame itself tells enough.
     fn head(&self, id: &PersistenceId, change: &Change) -> Result<Head> {
-        let older = self.sealing.iter().rev().filter_map(|index| index.get(id));
-        if let Some(entry) = older.into_iter().find(|entry| entry.touched) {
-            return Ok(entry.head.clone());
+        if let Some(head) = self.head_in_sealing(id) {
+            return Ok(head);
         }
         if let Change::Events { first, deleted_to, .. } = change {
             let bounds = Bounds { deleted_to: *deleted_to, highest: first.previous() };

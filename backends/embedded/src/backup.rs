@@ -20,8 +20,8 @@ use crate::builder::take_lock;
 use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
 use crate::index::{SegmentIndex, directory_run_end};
-use crate::log::{SPARE_PREFIX, prepare, segment_name, segment_of, unreadable};
-use crate::position::SegmentNr;
+use crate::log::{SPARE_PREFIX, SegmentFile, prepare, segment_name, segment_of, unreadable};
+use crate::position::{Position, SegmentNr};
 use crate::storage::{Disk, LOCK_FILE, Storage, StorageFile, link, read_exact_at};
 use crate::store::EmbeddedStore;
 
@@ -87,28 +87,42 @@ fn backup(engine: &Arc<Engine>, target: &dyn Storage) -> Result<Backup> {
     check_target(target)?;
     let _lock = take_lock(target)?;
     check_target(target)?;
+    // What is deleted from now on stays in the files until they are taken.
+    let _held = engine.compactor.hold();
     engine.refresh()?;
     // Its end would promise that everything before it is whole.
     engine.check_undamaged().map_err(|error| error.context("no backup was made"))?;
-    let (end, sealed) = {
-        let state = engine.state.read();
-        let (position, last_checksum) = (state.end, state.active.last_checksum);
-        let end = LogEnd { store_id: engine.store_id, position, last_checksum, closed: true };
-        (end, state.sealed.clone())
-    };
     let failed = |error| unwritable(target, error);
     let marker = begin(target).map_err(failed)?;
-    let mut copying = Copying { engine, target, made: Backup::default() };
+    let mut copying = Copying { engine, target, made: Backup::default(), decided: None };
     let mut segment = SegmentNr::FIRST;
-    while segment < end.position.segment {
-        copying.share(&segment_name(segment)).map_err(|error| error.of(engine, target))?;
-        segment = segment.next();
-    }
-    // After the segments: an index file may be newer than its segment, and must not be older.
-    if let Some((last, _)) = sealed.last_end() {
-        copying.share_indexes(last.segment)?;
-    }
-    copying.active(&end)?;
+    let end = loop {
+        let (end, sealed) = {
+            let state = engine.state.read();
+            let (position, last_checksum) = (state.end, state.active.last_checksum);
+            let end = LogEnd { store_id: engine.store_id, position, last_checksum, closed: true };
+            (end, state.sealed.clone())
+        };
+        while segment < end.position.segment {
+            copying.share_segment(segment)?;
+            segment = segment.next();
+        }
+        // After the segments: an index file may be newer than its segment, and must not be older.
+        if let Some((last, _)) = sealed.last_end() {
+            copying.share_indexes(last.segment)?;
+        }
+        if copying.active(&end)? && copying.decided.is_none_or(|decided| decided <= end.position) {
+            break end;
+        }
+        // Another process compacted by what was deleted since: the backup must know of that, too.
+        copying.leave_active(end.position.segment)?;
+        engine.refresh()?;
+        if engine.end() == end.position {
+            let location = engine.location();
+            let message = format!("the log in {location} ends before what was compacted by it");
+            return Err(Error::corrupt(message));
+        }
+    };
     copying.made.segments = u64::from(end.position.segment.get());
     target.sync_directory().map_err(failed)?;
     EndFile::finish(target, marker, MARKER, &end).map_err(failed)?;
@@ -185,9 +199,35 @@ struct Copying<'a> {
     engine: &'a Engine,
     target: &'a dyn Storage,
     made: Backup,
+    /// What was deleted up to here was looked at when what was taken in was compacted, in a store that
+    /// another process writes.
+    decided: Option<Position>,
 }
 
 impl Copying<'_> {
+    /// Takes in a segment that is full.
+    fn share_segment(&mut self, segment: SegmentNr) -> Result<()> {
+        let name = segment_name(segment);
+        self.share(&name).map_err(|error| error.of(self.engine, self.target))?;
+        if self.engine.follower.is_none() {
+            return Ok(());
+        }
+        let file = self.target.open(&name).map_err(|error| unwritable(self.target, error))?;
+        let file = SegmentFile::open(self.target, Some(self.engine.store_id), segment, file)?;
+        self.decided = self.decided.max(file.header.packing.map(|packing| packing.decided));
+        Ok(())
+    }
+
+    /// The segment that was the active one is taken in as a full one.
+    fn leave_active(&self, segment: SegmentNr) -> Result<()> {
+        match self.target.remove(&segment_name(segment)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(unwritable(self.target, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes in a file that never changes.
     fn share(&mut self, name: &str) -> Result<(), Failed> {
         let directories = (self.engine.storage().directory(), self.target.directory());
@@ -248,21 +288,32 @@ impl Copying<'_> {
                 Err(Failed::Reading(_, error)) if error.kind() == io::ErrorKind::NotFound => {}
                 shared => shared.map_err(|error| error.of(self.engine, self.target))?,
             }
+            if self.engine.follower.is_some()
+                && let Some(segment) = SegmentIndex::segment_of(&name)
+                && let Ok(Some(index)) = SegmentIndex::open(self.target, segment)
+            {
+                self.decided = self.decided.max(index.meta().decided);
+            }
         }
         Ok(())
     }
 
-    /// Copies the active segment up to the end, and leaves zeroes behind it.
-    fn active(&mut self, end: &LogEnd) -> Result<()> {
+    /// Copies the active segment up to the end, and leaves zeroes behind it; `false` if it was compacted
+    /// meanwhile.
+    fn active(&mut self, end: &LogEnd) -> Result<bool> {
         let segment = end.position.segment;
         let name = segment_name(segment);
         let from = self.engine.files.get(segment)?;
+        if from.packed.is_some() {
+            return Ok(false);
+        }
         let failed = |error| unwritable(self.target, error);
         let unfinished = format!("{name}.tmp");
         let to = prepare(self.target, unfinished, from.header.capacity).map_err(failed)?;
         self.copy(&name, &*from.file, &*to.file, end.position.byte.into())
             .map_err(|error| error.of(self.engine, self.target))?;
-        self.target.rename(&to.name, &name).map_err(|error| unwritable(self.target, error))
+        self.target.rename(&to.name, &name).map_err(|error| unwritable(self.target, error))?;
+        Ok(true)
     }
 }
 

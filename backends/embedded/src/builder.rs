@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::backup::check_finished;
 use crate::catalog::{MemIndex, Sealed, State};
+use crate::compaction::Compactor;
 use crate::end_file::{END_FILE, EndFile, LogEnd};
 use crate::engine::Engine;
 use crate::follower::Follower;
@@ -176,20 +177,24 @@ impl EmbeddedBuilder {
         let next = parts.segment.header.segment.next();
         engine.spares.want(engine.settings.capacity_of(next));
         engine.sealer.wake();
+        engine.compactor.wake();
         let (completer, completing) = Completer::new(engine.clone(), parts.end_file.clone());
         let writer = Writer::new(engine.clone(), parts, completer);
-        let (for_spares, for_sealer) = (engine.clone(), engine.clone());
+        let (for_spares, for_sealer, for_compactor) =
+            (engine.clone(), engine.clone(), engine.clone());
         let threads = [
             spawn("annals-writer", move || writer.run()),
             spawn("annals-completer", move || completing.run()),
             spawn("annals-spares", move || for_spares.spares.run()),
             spawn("annals-sealer", move || for_sealer.sealer.run(&for_sealer)),
+            spawn("annals-compactor", move || for_compactor.compactor.run(&for_compactor)),
         ];
         let threads: io::Result<Vec<JoinHandle<()>>> = threads.into_iter().collect();
         let threads = threads.map_err(|error| {
             engine.queue.close();
             engine.spares.stop();
             engine.sealer.stop();
+            engine.compactor.stop();
             Error::unavailable("the threads of the store cannot be started").with_source(error)
         })?;
         Ok(Arc::new(EmbeddedStore::new(engine, Some(Owned { threads, lock }))))
@@ -223,11 +228,12 @@ fn engine(
             planned_revisions: BTreeMap::new(),
             end: end.position,
         }),
-        files: SegmentFiles::new(storage.clone(), end.store_id),
+        files: Arc::new(SegmentFiles::new(storage.clone(), end.store_id)),
         tail: Tail::default(),
         queue: Queue::new(settings.waiting_bytes()),
         spares: Spares::new(storage.clone()),
         sealer: Sealer::default(),
+        compactor: Compactor::default(),
         counters,
         write_path: recovered.segment.file.write_path(),
         seed: random(),
@@ -311,6 +317,7 @@ fn create(storage: &dyn Storage, settings: &Settings) -> Result<EndFile> {
         previous_end: None,
         previous_checksum: 0,
         capacity: settings.capacity_of(SegmentNr::FIRST),
+        packing: None,
     };
     let end = LogEnd {
         store_id: header.store_id,

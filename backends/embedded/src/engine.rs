@@ -8,7 +8,8 @@ use annals_core::{Bounds, Error, PersistenceId, Result};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
-use crate::catalog::{Change, EntryRef, Head, Snapshots, State};
+use crate::catalog::{Change, EntryRef, Head, Sealed, Snapshots, State};
+use crate::compaction::Compactor;
 use crate::damage::Damage;
 use crate::follower::Follower;
 use crate::format::{FrameKind, seal_body};
@@ -50,11 +51,12 @@ pub(crate) struct Engine {
     pub(crate) store_id: u64,
     pub(crate) settings: Settings,
     pub(crate) state: RwLock<State>,
-    pub(crate) files: SegmentFiles,
+    pub(crate) files: Arc<SegmentFiles>,
     pub(crate) tail: Tail,
     pub(crate) queue: Queue,
     pub(crate) spares: Spares,
     pub(crate) sealer: Sealer,
+    pub(crate) compactor: Compactor,
     pub(crate) counters: Counters,
     pub(crate) write_path: WritePath,
     /// Random, drawn when the store was opened: makes the epochs of new segments.
@@ -124,6 +126,25 @@ impl Engine {
         self.state.read().end
     }
 
+    /// Puts what `change` makes of the sealed segments in their place, and does `also` to the state in the
+    /// same step.
+    pub(crate) fn swap_sealed(
+        &self,
+        change: impl Fn(&Sealed) -> Sealed,
+        also: impl Fn(&mut State),
+    ) {
+        loop {
+            let before = self.state.read().sealed.clone();
+            // Outside the lock, which the writer waits for.
+            let after = Arc::new(change(&before));
+            let mut state = self.state.write();
+            if Arc::ptr_eq(&state.sealed, &before) {
+                state.sealed = after;
+                return also(&mut state);
+            }
+        }
+    }
+
     /// The counters.
     pub(crate) fn stats(&self) -> Stats {
         use std::sync::atomic::Ordering::Relaxed;
@@ -137,6 +158,8 @@ impl Engine {
             index_heap_bytes: sealed.heap_bytes(),
             index_block_reads: sealed.block_reads(),
             recovered_bytes: self.counters.recovered_bytes.load(Relaxed),
+            segments_compacted: self.counters.segments_compacted.load(Relaxed),
+            bytes_given_back: self.counters.bytes_given_back.load(Relaxed),
         }
     }
 

@@ -69,6 +69,8 @@ impl Engine {
             let checksum = next.header.checksum();
             state.roll(MemIndex::new(next.header.segment, SEGMENT_HEADER_BYTES, checksum));
             *segment = next;
+            // The other process may have replaced some of them.
+            self.files.forget();
             self.drop_sealed(state)?;
         }
         self.announce();
@@ -106,6 +108,28 @@ impl Engine {
             state.sealed = Arc::new(sealed);
         }
         Ok(())
+    }
+
+    /// Opens the index files anew, in a store that is open read-only: the other process may have compacted
+    /// segments. Tells whether it has, since they were opened last.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub(crate) fn reload(&self) -> Result<bool> {
+        if self.follower.is_none() {
+            return Ok(false);
+        }
+        let sealed = Sealed::open(self.storage.clone(), self.store_id, false)?;
+        let mut state = self.state.write();
+        let first = state.sealing.first().map_or(state.active.segment, |index| index.segment);
+        let sealed = sealed.before(first);
+        if !sealed.is_newer_than(&state.sealed) {
+            return Ok(false);
+        }
+        state.sealed = Arc::new(sealed);
+        state.recent = Arc::default();
+        self.files.forget();
+        Ok(true)
     }
 
     /// Completes when another process wrote something after this call.

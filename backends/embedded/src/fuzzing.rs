@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::catalog::Change;
 use crate::end_file::LogEnd;
-use crate::format::{FrameHeader, FrameKind, decode_events_head, reseal_frame};
+use crate::format::{FrameHeader, FrameKind, Gap, PIECE_BYTES, decode_events_head, reseal_frame};
 use crate::index::{Directory, DirectoryAccess, Lookup, SegmentIndex, reseal_blocks};
 use crate::log::{Scan, SegmentFile, Step, segment_name};
 use crate::position::SegmentNr;
@@ -53,21 +53,27 @@ pub fn body(bytes: &[u8]) -> bool {
     let Some((kind, body)) = bytes.split_first() else { return false };
     let Some(kind) = FrameKind::of(*kind) else { return false };
     let body = Bytes::copy_from_slice(body);
+    if kind == FrameKind::Gap {
+        return Gap::decode(&body, 4096).is_ok();
+    }
     let head = decode_events_head(&body).is_ok();
     let change = Change::decode(kind, &body).is_ok();
     change && (kind != FrameKind::Events || head)
 }
 
-/// A segment file, the first one of its store.
+/// A segment file.
 pub fn segment(bytes: &[u8]) -> bool {
     let whole = scan(bytes);
     let mut resealed = bytes.to_vec();
-    if let Some((header, _)) = resealed.split_first_chunk_mut::<BLOCK_BYTES>()
+    if let Some((header, table)) = resealed.split_first_chunk_mut::<BLOCK_BYTES>()
         && let Ok(length) = u32::try_from(bytes.len())
     {
         let (fields, sum) = header.split_at_mut(BLOCK_BYTES - 4);
-        if let Some(capacity) = fields.get_mut(44..48) {
-            capacity.copy_from_slice(&length.to_le_bytes());
+        let compacted = fields.get(8) == Some(&2);
+        let (place, value) =
+            if compacted { (64..68, table_checksum(fields, table)) } else { (44..48, length) };
+        if let Some(place) = fields.get_mut(place) {
+            place.copy_from_slice(&value.to_le_bytes());
         }
         sum.copy_from_slice(&crc32c::crc32c(fields).to_le_bytes());
     }
@@ -75,16 +81,31 @@ pub fn segment(bytes: &[u8]) -> bool {
     whole
 }
 
+/// The checksum of the table of pieces that the header of a compacted segment names.
+fn table_checksum(header: &[u8], table: &[u8]) -> u32 {
+    let pieces = header.get(56..60).and_then(|field| field.first_chunk());
+    let pieces = crate::format::index(u32::from_le_bytes(pieces.copied().unwrap_or_default()));
+    let table = table.get(..pieces.saturating_mul(PIECE_BYTES)).unwrap_or(table);
+    crc32c::crc32c(table)
+}
+
 fn scan(bytes: &[u8]) -> bool {
-    let storage = One::new(segment_name(SegmentNr::FIRST), bytes);
+    let Some(number) = bytes.get(12..16).and_then(|number| number.first_chunk()) else {
+        return false;
+    };
+    let segment = SegmentNr::new(u32::from_le_bytes(*number));
+    let storage = One::new(segment_name(segment), bytes);
     let file = Arc::new(storage.clone());
-    let Ok(file) = SegmentFile::open(&storage, None, SegmentNr::FIRST, file) else { return false };
+    let Ok(file) = SegmentFile::open(&storage, None, segment, file) else { return false };
     let previous = Some(file.header.checksum());
     let start = crate::format::SEGMENT_HEADER_BYTES;
     let mut scan = Scan::new(&storage, &file, start, previous, file.header.capacity);
     let mut whole = true;
     loop {
         match scan.step() {
+            Ok(Step::Frame(frame)) if frame.header.kind == FrameKind::Gap => {
+                whole &= Gap::decode(&frame.body, frame.byte).is_ok();
+            }
             Ok(Step::Frame(frame)) => {
                 whole &= Change::decode(frame.header.kind, &frame.body).is_ok();
             }

@@ -10,7 +10,7 @@ use futures_util::stream;
 use crate::catalog::Change;
 use crate::engine::{Draft, Ensured};
 use crate::format::{Delete, FrameKind, byte_count, decode_events_head, encode_events};
-use crate::log::Answer;
+use crate::log::{Answer, Reading};
 use crate::read::{FrameReader, LogOffset, Replay};
 use crate::store::{EmbeddedStore, run_blocking};
 
@@ -105,7 +105,7 @@ impl Journal for EmbeddedStore {
         if let Some(head) = self.engine.state.read().head_in_memory(&id) {
             return Ok(head.bounds);
         }
-        self.blocking(move |engine| engine.bounds(&id)).await
+        self.blocking_read(move |engine| engine.bounds(&id)).await
     }
 
     async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
@@ -168,11 +168,12 @@ impl EmbeddedStore {
         self.blocking(move |engine| {
             let range = append.range();
             if range.to <= highest {
+                let reading = Reading::begin(&engine.files);
                 let first = SeqRange::new(range.from, range.from);
                 for segment in engine.segments_of(append.id(), first)? {
                     for byte in engine.id_frames(segment, append.id(), first)? {
                         let position = crate::position::Position::new(segment, byte);
-                        let frame = FrameReader::read_one(engine, position)?;
+                        let frame = FrameReader::read_one(engine, &reading, position)?;
                         let head = decode_events_head(&frame.body)
                             .map_err(|malformed| Error::corrupt(malformed.to_string()))?;
                         if head.append_id == append.append_id() {

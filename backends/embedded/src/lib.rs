@@ -8,6 +8,7 @@ mod apply;
 mod backup;
 mod builder;
 mod catalog;
+mod compaction;
 mod damage;
 mod end_file;
 mod engine;
@@ -31,7 +32,8 @@ mod verify;
 
 pub use backup::Backup;
 pub use builder::EmbeddedBuilder;
-pub use settings::Settings;
+pub use compaction::Compacted;
+pub use settings::{Compaction, Settings};
 pub use stats::Stats;
 pub use store::EmbeddedStore;
 pub use verify::Verified;

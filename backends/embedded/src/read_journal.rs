@@ -43,11 +43,7 @@ impl ReadJournal for EmbeddedStore {
                 return Ok(page);
             }
         }
-        self.blocking(move |engine| {
-            engine.refresh()?;
-            read_page(engine, &request)
-        })
-        .await
+        self.blocking_read(move |engine| read_page(engine, &request)).await
     }
 
     async fn ids(&self, after: Option<&Offset>, ids_max: usize) -> Result<IdPage> {
@@ -55,11 +51,7 @@ impl ReadJournal for EmbeddedStore {
             return Err(Error::invalid("a page of no ids was asked for"));
         }
         let after = self.place(after)?;
-        self.blocking(move |engine| {
-            engine.refresh()?;
-            read_ids(engine, after, ids_max)
-        })
-        .await
+        self.blocking_read(move |engine| read_ids(engine, after, ids_max)).await
     }
 
     fn changed(&self) -> Wakeup {

@@ -59,6 +59,40 @@ pub(crate) enum Purpose {
     Follow,
 }
 
+/// Where frames end.
+struct Stop {
+    /// Where the last one ends, or what is no frame begins.
+    byte: u32,
+    /// What is wrong there; `None` if nothing was written behind.
+    invalid: Option<&'static str>,
+    /// What was synced before the write of the last frame began.
+    synced: Option<Position>,
+}
+
+/// Takes the frames that follow in `scan` into the index of their segment, up to where they end.
+fn take_frames(
+    scan: &mut Scan<'_>,
+    applier: &mut Applier<'_>,
+    into: &mut MemIndex,
+) -> Result<Stop> {
+    let mut synced = None;
+    loop {
+        let (byte, invalid) = match scan.step()? {
+            Step::Frame(frame) => {
+                applier.apply(&frame, into)?;
+                let (end, checksum) = scan.end();
+                into.end = end;
+                into.last_checksum = checksum.unwrap_or(frame.header.checksum);
+                synced = Some(frame.header.synced);
+                continue;
+            }
+            Step::End { byte } => (byte, None),
+            Step::Invalid { byte, what } => (byte, Some(what)),
+        };
+        return Ok(Stop { byte, invalid, synced });
+    }
+}
+
 /// Takes the frames of `file` behind those of `into` in, up to `limit`, which is durable. `whole` says
 /// that frames must reach the limit; otherwise the segment is full before it.
 pub(crate) fn take_in(
@@ -70,23 +104,12 @@ pub(crate) fn take_in(
 ) -> Result<()> {
     let previous = Some(into.last_checksum);
     let mut scan = Scan::new(applier.storage, file, into.end, previous, limit);
-    let segment = file.header.segment;
-    loop {
-        match scan.step()? {
-            Step::Frame(frame) => {
-                applier.apply(&frame, into)?;
-                into.end = frame.byte + frame.header.length;
-                into.last_checksum = frame.header.checksum;
-            }
-            Step::End { byte } if whole && byte != limit => {
-                let what = "the log ends before the end that its writer tells";
-                return Err(corrupt(applier.storage, segment, byte.into(), what));
-            }
-            Step::End { .. } => return Ok(()),
-            Step::Invalid { byte, what } => {
-                return Err(corrupt(applier.storage, segment, byte.into(), what));
-            }
-        }
+    let Stop { byte, invalid, .. } = take_frames(&mut scan, &mut applier, into)?;
+    let short =
+        (whole && byte != limit).then_some("the log ends before the end that its writer tells");
+    match invalid.or(short) {
+        Some(what) => Err(corrupt(applier.storage, file.header.segment, byte.into(), what)),
+        None => Ok(()),
     }
 }
 
@@ -208,19 +231,14 @@ impl<'a> Recovery<'a> {
         let (segment, capacity) = (file.header.segment, file.header.capacity);
         let mut scan = Scan::new(self.storage, file, SEGMENT_HEADER_BYTES, previous, capacity);
         loop {
-            let (stop, what, damaged_at) = match scan.step()? {
-                Step::Frame(frame) => {
-                    let holes = self.damage.is_some();
-                    let Self { storage, sealed, sealing, offsets, .. } = self;
-                    Applier { storage: *storage, sealed, sealing, offsets, holes }
-                        .apply(&frame, into)?;
-                    into.end = frame.byte + frame.header.length;
-                    into.last_checksum = frame.header.checksum;
-                    self.last_synced = frame.header.synced;
-                    continue;
-                }
-                Step::End { byte } => (byte, "the log ends too early", whole_blocks(byte)),
-                Step::Invalid { byte, what } => (byte, what, byte),
+            let holes = self.damage.is_some();
+            let Self { storage, sealed, sealing, offsets, .. } = self;
+            let mut applier = Applier { storage: *storage, sealed, sealing, offsets, holes };
+            let Stop { byte: stop, invalid, synced } = take_frames(&mut scan, &mut applier, into)?;
+            self.last_synced = synced.unwrap_or(self.last_synced);
+            let (what, damaged_at) = match invalid {
+                None => ("the log ends too early", whole_blocks(stop)),
+                Some(what) => (what, stop),
             };
             self.scanned += u64::from(stop);
             let checked = if last {
@@ -263,7 +281,7 @@ impl<'a> Recovery<'a> {
             }
         }
         let mut at = whole_blocks(damaged_at.saturating_add(1));
-        while let Some(used) = self.first_used(file, at, capacity)? {
+        while let Some(used) = first_used(self.storage, file, at, capacity)? {
             if whole(used)? {
                 return Ok(Some(used));
             }
@@ -276,7 +294,7 @@ impl<'a> Recovery<'a> {
     fn check_full(&self, file: &SegmentFile, end: u32, damaged_at: u32, what: &str) -> Result<()> {
         let segment = file.header.segment;
         if whole_blocks(end) == damaged_at
-            && self.first_used(file, damaged_at, file.header.capacity)?.is_none()
+            && first_used(self.storage, file, damaged_at, file.header.capacity)?.is_none()
         {
             return Ok(());
         }
@@ -295,7 +313,7 @@ impl<'a> Recovery<'a> {
             if known != Position::new(segment, end) || damaged_at != whole_blocks(end) {
                 return damaged(damaged_at);
             }
-            if let Some(used) = self.first_used(file, damaged_at, file.header.capacity)? {
+            if let Some(used) = first_used(self.storage, file, damaged_at, file.header.capacity)? {
                 let what = "something lies behind the end of a store that was closed in order";
                 return Err(corrupt(self.storage, segment, used.into(), what));
             }
@@ -317,11 +335,6 @@ impl<'a> Recovery<'a> {
             at += byte_count(blocks.len());
         }
         Ok(())
-    }
-
-    /// The first block at or behind `from` and before `to` that is not all zero.
-    fn first_used(&self, file: &SegmentFile, from: u32, to: u32) -> Result<Option<u32>> {
-        first_used(self.storage, file, from, to)
     }
 
     /// Makes what was found durable, and cuts off what lies behind `end`.
@@ -356,7 +369,7 @@ impl<'a> Recovery<'a> {
         }
         let mut at = whole_blocks(end);
         let capacity = file.header.capacity;
-        while let Some(used) = self.first_used(file, at, capacity)? {
+        while let Some(used) = first_used(self.storage, file, at, capacity)? {
             let zeroes = AlignedBuf::zeroed(SETTLE_BYTES.min(index(capacity - used)));
             file.file.write_blocks_synced(&zeroes, used.into()).map_err(failed)?;
             tracing::info!(

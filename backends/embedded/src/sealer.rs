@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use parking_lot::{Condvar, Mutex};
 
 use crate::catalog::{Entry, Head, MemIndex, Sealed, Snapshots};
+use crate::compaction::dead_bytes;
 use crate::engine::Engine;
 use crate::index::{IdState, IdSummary, SegmentSummary, TagSummary};
 
@@ -88,13 +89,19 @@ fn seal_oldest(engine: &Engine) -> Result<bool> {
             .map(|(tag, frames)| TagSummary { tag: tag.clone(), frames: frames.to_vec() })
             .collect(),
         offsets,
+        dead: dead_bytes(&full, &sealed, engine)?,
+        decided: None,
     };
-    let sealed = sealed.seal(&summary)?;
+    let index = sealed.seal(&summary)?;
     let recent = Arc::new(recent(&full));
-    let mut state = engine.state.write();
-    state.sealed = Arc::new(sealed);
-    state.sealing.remove(0);
-    state.recent = recent;
+    engine.swap_sealed(
+        |sealed| sealed.with(index.clone()),
+        |state| {
+            state.sealing.remove(0);
+            state.recent = recent.clone();
+        },
+    );
+    engine.compactor.wake();
     Ok(true)
 }
 

@@ -14,11 +14,60 @@ pub struct Settings {
     pub direct: bool,
     /// The most bytes of appends that wait for the writer at a time. Default 64 MiB.
     pub waiting_bytes_max: u32,
+    /// How the room of what is deleted comes back.
+    pub compaction: Compaction,
+}
+
+/// How the room of deleted events and snapshots comes back: full segments are written anew without them,
+/// in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compaction {
+    /// Whether it happens by itself. Default true. [`crate::EmbeddedStore::compact`] asks for it.
+    pub automatic: bool,
+    /// How much of a segment must be dead, and how much shorter its file must get, for that to happen by
+    /// itself, in percent. Default 50.
+    pub percent_min: u8,
+    /// How much of a segment is read or written a second while appends come. Default 32 MiB.
+    pub bytes_per_second_max: u32,
+}
+
+impl Default for Compaction {
+    fn default() -> Self {
+        Self { automatic: true, percent_min: 50, bytes_per_second_max: 32 << 20 }
+    }
+}
+
+impl Compaction {
+    /// The same, by itself or not.
+    #[must_use]
+    pub fn with_automatic(mut self, automatic: bool) -> Self {
+        self.automatic = automatic;
+        self
+    }
+
+    /// The same, of segments of which `percent` of a hundred are dead.
+    #[must_use]
+    pub fn with_percent_min(mut self, percent: u8) -> Self {
+        self.percent_min = percent;
+        self
+    }
+
+    /// The same, at most at `bytes` a second while appends come.
+    #[must_use]
+    pub fn with_bytes_per_second_max(mut self, bytes: u32) -> Self {
+        self.bytes_per_second_max = bytes;
+        self
+    }
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, direct: true, waiting_bytes_max: 64 << 20 }
+        Self {
+            segment_bytes: 64 << 20,
+            direct: true,
+            waiting_bytes_max: 64 << 20,
+            compaction: Compaction::default(),
+        }
     }
 }
 
@@ -42,6 +91,13 @@ impl Settings {
     #[must_use]
     pub fn with_direct(mut self, direct: bool) -> Self {
         self.direct = direct;
+        self
+    }
+
+    /// The same settings with another compaction.
+    #[must_use]
+    pub fn with_compaction(mut self, compaction: Compaction) -> Self {
+        self.compaction = compaction;
         self
     }
 

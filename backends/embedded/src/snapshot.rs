@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use crate::catalog::Change;
 use crate::engine::Draft;
 use crate::format::{FrameKind, SnapshotDelete, SnapshotSave};
-use crate::log::corrupt;
+use crate::log::{Reading, corrupt};
 use crate::read::FrameReader;
 use crate::store::EmbeddedStore;
 
@@ -41,15 +41,15 @@ impl SnapshotStore for EmbeddedStore {
         criteria: &SnapshotCriteria,
     ) -> Result<Option<Snapshot>> {
         let (id, criteria) = (id.clone(), *criteria);
-        self.blocking(move |engine| {
-            engine.refresh()?;
+        self.blocking_read(move |engine| {
             engine.check_certain(&id)?;
+            let reading = Reading::begin(&engine.files);
             let set = engine.snapshots(&id)?;
             let meant = |snapshot: &&crate::index::SnapshotRef| {
                 criteria.matches(snapshot.seq_nr, snapshot.timestamp)
             };
             let Some(found) = set.iter().rev().find(meant) else { return Ok(None) };
-            let frame = FrameReader::read_one(engine, found.position)?;
+            let frame = FrameReader::read_one(engine, &reading, found.position)?;
             let at = found.position;
             let damaged = |what: &dyn std::fmt::Display| {
                 corrupt(engine.storage(), at.segment, at.byte.into(), what)
@@ -74,8 +74,7 @@ impl SnapshotStore for EmbeddedStore {
         infos_max: usize,
     ) -> Result<Vec<SnapshotInfo>> {
         let (id, criteria) = (id.clone(), *criteria);
-        self.blocking(move |engine| {
-            engine.refresh()?;
+        self.blocking_read(move |engine| {
             engine.check_certain(&id)?;
             let set = engine.snapshots(&id)?;
             let meant =

@@ -23,6 +23,10 @@ pub struct Stats {
     pub index_block_reads: u64,
     /// Bytes of the log that were scanned when the store was opened.
     pub recovered_bytes: u64,
+    /// Segments that were written anew without what is deleted.
+    pub segments_compacted: u64,
+    /// By how much their files are shorter than before.
+    pub bytes_given_back: u64,
 }
 
 /// The counters behind [`Stats`].
@@ -32,6 +36,8 @@ pub(crate) struct Counters {
     pub(crate) frames: AtomicU64,
     pub(crate) events_decoded: AtomicU64,
     pub(crate) recovered_bytes: AtomicU64,
+    pub(crate) segments_compacted: AtomicU64,
+    pub(crate) bytes_given_back: AtomicU64,
 }
 
 impl Counters {

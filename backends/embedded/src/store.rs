@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use annals_core::{Capabilities, Error, PersistenceId, Result, SeqNr, SeqRange, Store};
+use annals_core::{Capabilities, Error, ErrorKind, PersistenceId, Result, SeqNr, SeqRange, Store};
 use parking_lot::Mutex;
 
 use crate::builder::EmbeddedBuilder;
 use crate::engine::Engine;
 use crate::log::segment_name;
+use crate::position::Position;
 use crate::read::BATCH_BYTES;
 use crate::stats::Stats;
 use crate::storage::LockGuard;
@@ -36,6 +37,7 @@ impl Owned {
         engine.queue.close();
         engine.spares.stop();
         engine.sealer.stop();
+        engine.compactor.stop();
         for thread in self.threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the embedded log panicked");
@@ -92,7 +94,8 @@ impl EmbeddedStore {
         let range = SeqRange::new(seq_nr, seq_nr);
         for segment in self.engine.segments_of(id, range)? {
             if let Some(byte) = self.engine.id_frames(segment, id, range)?.first() {
-                return Ok(Some((segment_name(segment), u64::from(*byte))));
+                let place = self.engine.files.get(segment)?.place_of(*byte);
+                return Ok(Some((segment_name(segment), place)));
             }
         }
         Ok(None)
@@ -107,8 +110,11 @@ impl EmbeddedStore {
     ) -> Result<Option<(String, u64)>> {
         let set = self.engine.snapshots(id)?;
         let found = set.iter().find(|snapshot| snapshot.seq_nr == seq_nr);
-        Ok(found
-            .map(|found| (segment_name(found.position.segment), u64::from(found.position.byte))))
+        let Some(Position { segment, byte }) = found.map(|found| found.position) else {
+            return Ok(None);
+        };
+        let place = self.engine.files.get(segment)?.place_of(byte);
+        Ok(Some((segment_name(segment), place)))
     }
 
     /// Fails once the store is closed.
@@ -148,6 +154,24 @@ impl EmbeddedStore {
             text_bytes_max: 4096,
             replay_bytes_max: 2 * (append_bytes_max + BATCH_BYTES),
         }
+    }
+
+    /// The same, of what another process wrote up to now; once more if it replaced a file meanwhile.
+    pub(crate) async fn blocking_read<T, F>(&self, read: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Fn(&Arc<Engine>) -> Result<T> + Send + 'static,
+    {
+        self.blocking(move |engine| {
+            loop {
+                engine.refresh()?;
+                match read(engine) {
+                    Err(error) if error.kind() == ErrorKind::Corrupt && engine.reload()? => {}
+                    read => return read,
+                }
+            }
+        })
+        .await
     }
 
     /// Runs blocking reads on a thread for such work.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use annals_core::Result;
 
 use crate::engine::Engine;
-use crate::format::SEGMENT_HEADER_BYTES;
-use crate::log::{Scan, Step, corrupt};
+use crate::format::{FrameKind, Gap, SEGMENT_HEADER_BYTES};
+use crate::log::{Packed, Reading, Scan, ScannedFrame, Step, corrupt};
 use crate::position::{Position, SegmentNr};
 use crate::store::EmbeddedStore;
 
@@ -19,6 +19,8 @@ pub struct Verified {
     pub frames: u64,
     /// Bytes of the log, up to its end.
     pub bytes: u64,
+    /// Segments that were compacted.
+    pub segments_compacted: u64,
 }
 
 impl EmbeddedStore {
@@ -28,8 +30,7 @@ impl EmbeddedStore {
     /// # Errors
     /// `Corrupt`, naming the file and the place of the first damage; `Unavailable`, `Closed`.
     pub async fn verify(&self) -> Result<Verified> {
-        self.blocking(|engine| {
-            engine.refresh()?;
+        self.blocking_read(|engine| {
             engine.check_undamaged()?;
             verify_log(engine)
         })
@@ -42,17 +43,23 @@ fn verify_log(engine: &Arc<Engine>) -> Result<Verified> {
         let state = engine.state.read();
         (state.end, state.sealed.clone())
     };
+    let reading = Reading::begin(&engine.files);
     let mut verified = Verified::default();
     let mut number = SegmentNr::FIRST;
     while number <= end.segment {
-        let segment = engine.files.get(number)?;
+        let segment = reading.file(number)?;
         let last = number == end.segment;
         let limit = if last { end.byte } else { segment.header.capacity };
         let previous = Some(segment.header.checksum());
         let mut scan = Scan::new(engine.storage(), &segment, SEGMENT_HEADER_BYTES, previous, limit);
+        let mut frame_bytes = 0;
         let stop = loop {
             match scan.step()? {
-                Step::Frame(_) => verified.frames += 1,
+                Step::Frame(frame) => {
+                    verified.frames += 1;
+                    frame_bytes += u64::from(frame.header.length);
+                    check_body(engine, number, &frame)?;
+                }
                 Step::End { byte } => break byte,
                 Step::Invalid { byte, what } => {
                     return Err(corrupt(engine.storage(), number, byte.into(), what));
@@ -69,10 +76,45 @@ fn verify_log(engine: &Arc<Engine>) -> Result<Verified> {
             let what = "something lies behind the last frame of a full segment";
             return Err(corrupt(engine.storage(), number, used.into(), what));
         }
+        if let Some(packed) = &segment.packed {
+            verified.segments_compacted += 1;
+            verify_packed(engine, number, packed, frame_bytes)?;
+        }
         verified.segments += 1;
         verified.bytes += u64::from(limit);
         number = number.next();
     }
     sealed.verify()?;
     Ok(verified)
+}
+
+fn check_body(engine: &Engine, segment: SegmentNr, frame: &ScannedFrame) -> Result<()> {
+    if frame.header.kind != FrameKind::Gap {
+        return Ok(());
+    }
+    let gap = Gap::decode(&frame.body, frame.byte);
+    gap.map(drop).map_err(|what| corrupt(engine.storage(), segment, frame.byte.into(), what))
+}
+
+/// A compacted segment holds its frames and nothing else.
+fn verify_packed(
+    engine: &Engine,
+    number: SegmentNr,
+    packed: &Packed,
+    frame_bytes: u64,
+) -> Result<()> {
+    let damaged = |byte: u64, what: &str| Err(corrupt(engine.storage(), number, byte, what));
+    if packed.pieces().map(|piece| u64::from(piece.length)).sum::<u64>() != frame_bytes {
+        return damaged(SEGMENT_HEADER_BYTES.into(), "the table of pieces names more than frames");
+    }
+    if packed
+        .rest_is_used()
+        .map_err(|error| crate::log::unreadable(engine.storage(), number, packed.end(), error))?
+    {
+        return damaged(
+            packed.end(),
+            "something lies behind the last piece of a compacted segment",
+        );
+    }
+    Ok(())
 }

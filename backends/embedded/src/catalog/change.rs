@@ -73,6 +73,7 @@ impl Change {
                 Self::SnapshotDelete { id: delete.id, criteria: delete.criteria }
             }
             FrameKind::OffsetSave => Self::OffsetSave(OffsetSave::decode(body)?),
+            FrameKind::Gap => return Err(Malformed("a gap changes nothing by itself")),
         })
     }
 

@@ -1,10 +1,10 @@
 //! The index of a segment that is not sealed: in memory, made of the frames as they become durable.
 
-use annals_core::{Bounds, PersistenceId, SeqNr, Tag};
+use annals_core::{Bounds, PersistenceId, SeqNr, SeqRange, Tag};
 use hashbrown::HashMap;
 
 use super::Change;
-use crate::format::{byte_count, index};
+use crate::format::{GapEvents, byte_count, index};
 use crate::index::{FrameRef, SnapshotRef};
 use crate::position::{Position, SegmentNr};
 
@@ -65,6 +65,15 @@ pub(crate) struct Entry {
     pub(crate) snapshots_changed: bool,
 }
 
+/// What was deleted by the frames of a segment: where room can be had by compaction.
+#[derive(Debug, Default)]
+pub(crate) struct Deaths {
+    /// The numbers of events, by entry.
+    pub(crate) events: Vec<(u32, SeqRange)>,
+    /// The places of snapshots.
+    pub(crate) snapshots: Vec<Position>,
+}
+
 /// The index of one segment.
 #[derive(Debug)]
 pub(crate) struct MemIndex {
@@ -75,6 +84,8 @@ pub(crate) struct MemIndex {
     /// The entries whose id begins here, in the order of their first frames.
     beginning: Vec<u32>,
     pub(crate) events: u64,
+    /// What died here, of this segment and of older ones.
+    pub(crate) deaths: Deaths,
     /// Where the last durable frame ends.
     pub(crate) end: u32,
     /// The checksum of the last durable frame, or of the segment's header.
@@ -91,6 +102,7 @@ impl MemIndex {
             tags: HashMap::new(),
             beginning: Vec::new(),
             events: 0,
+            deaths: Deaths::default(),
             end,
             last_checksum: header_checksum,
         }
@@ -152,6 +164,20 @@ impl MemIndex {
             .collect()
     }
 
+    /// Records that frames of the id of `entry` are gone, with `events` if there were any.
+    pub(crate) fn apply_gap(&mut self, entry: usize, events: Option<GapEvents>) {
+        let Some(found) = self.entries.get_mut(entry) else {
+            unreachable!("a gap is applied to an entry that was made for it");
+        };
+        found.touched = true;
+        let Some(GapEvents { last, begins_at, .. }) = events else { return };
+        found.head.bounds = Bounds { deleted_to: last, highest: last };
+        if begins_at.is_some() {
+            found.begins_at = begins_at;
+            self.beginning.push(byte_count(entry));
+        }
+    }
+
     /// Records that a frame at `byte` became durable; its id's entry is `entry`.
     pub(crate) fn apply(&mut self, change: &Change, entry: usize, byte: u32) {
         let position = Position::new(self.segment, byte);
@@ -162,8 +188,10 @@ impl MemIndex {
         match change {
             Change::Events { first, count, deleted_to, ingest, tags, .. } => {
                 found.frames.push(FrameRef { byte, count: *count, first: *first });
-                found.head.bounds.highest = first.plus(u64::from(*count) - 1);
-                found.head.bounds.deleted_to = *deleted_to;
+                let bounds = &mut found.head.bounds;
+                bounds.highest = first.plus(u64::from(*count) - 1);
+                // More may be gone than was deleted when the frame was written.
+                bounds.deleted_to = bounds.deleted_to.max(*deleted_to);
                 if *first == SeqNr::FIRST || *ingest {
                     found.begins_at = Some(byte);
                     found.head.bounds.deleted_to = first.previous();
@@ -179,17 +207,24 @@ impl MemIndex {
             }
             Change::Delete { to, .. } => {
                 let bounds = &mut found.head.bounds;
-                bounds.deleted_to = bounds.deleted_to.max(*to);
+                if *to > bounds.deleted_to {
+                    let range = SeqRange::new(bounds.deleted_to.next(), *to);
+                    self.deaths.events.push((byte_count(entry), range));
+                    bounds.deleted_to = *to;
+                }
             }
             Change::SnapshotSave { seq_nr, timestamp, .. } => {
                 let set = changed_set(found, self.segment);
-                set.retain(|snapshot| snapshot.seq_nr != *seq_nr);
+                let dead = set.extract_if(.., |snapshot| snapshot.seq_nr == *seq_nr);
+                self.deaths.snapshots.extend(dead.map(|snapshot| snapshot.position));
                 let place = set.partition_point(|snapshot| snapshot.seq_nr < *seq_nr);
                 set.insert(place, SnapshotRef { position, seq_nr: *seq_nr, timestamp: *timestamp });
             }
             Change::SnapshotDelete { criteria, .. } => {
-                changed_set(found, self.segment)
-                    .retain(|snapshot| !criteria.matches(snapshot.seq_nr, snapshot.timestamp));
+                let dead = changed_set(found, self.segment).extract_if(.., |snapshot| {
+                    criteria.matches(snapshot.seq_nr, snapshot.timestamp)
+                });
+                self.deaths.snapshots.extend(dead.map(|snapshot| snapshot.position));
             }
             Change::OffsetSave(_) => {}
         }

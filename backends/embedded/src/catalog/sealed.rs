@@ -7,8 +7,8 @@ use annals_core::{Bounds, Error, PersistenceId, Result, SeqRange, StoredOffset, 
 
 use super::{Head, Snapshots};
 use crate::index::{
-    Directory, DirectoryAccess, FrameRef, IdRecord, Lookup, OpenedDirectory, PreviousSegments,
-    SegmentIndex, SegmentSummary, SnapshotRef, text_hash,
+    DeadBytes, Directory, DirectoryAccess, FrameRef, IdRecord, Lookup, OpenedDirectory,
+    PreviousSegments, SegmentIndex, SegmentMeta, SegmentSummary, SnapshotRef, text_hash,
 };
 use crate::position::{Position, SegmentNr};
 use crate::storage::Storage;
@@ -70,6 +70,16 @@ impl Sealed {
         self.segments.len()
     }
 
+    /// What the index of `segment` says of it.
+    pub(crate) fn meta(&self, segment: SegmentNr) -> Option<SegmentMeta> {
+        self.segments.get(&segment).map(|index| index.meta())
+    }
+
+    /// What the frames of `segment` deleted, by segment.
+    pub(crate) fn dead(&self, segment: SegmentNr) -> Result<Vec<DeadBytes>> {
+        self.index(segment)?.dead()
+    }
+
     /// Where the newest one ends, and the checksum of its last frame.
     pub(crate) fn last_end(&self) -> Option<(Position, u32)> {
         let meta = self.segments.values().next_back()?.meta();
@@ -95,11 +105,50 @@ impl Sealed {
         indexes + self.directory.block_reads()
     }
 
-    /// Writes the index file of the next segment; gives the sealed segments with it.
+    /// The same with `index` in the place of an older one of its segment, or as that of the next one.
+    pub(crate) fn with(&self, index: Arc<SegmentIndex>) -> Self {
+        let mut segments = BTreeMap::clone(&self.segments);
+        segments.insert(index.meta().segment, index);
+        Self { segments: Arc::new(segments), ..self.clone() }
+    }
+
+    /// Those before `segment`.
+    pub(crate) fn before(self, segment: SegmentNr) -> Self {
+        let before = self.segments.range(..segment);
+        let segments = before.map(|(number, index)| (*number, index.clone())).collect();
+        Self { segments: Arc::new(segments), ..self }
+    }
+
+    /// Whether it holds all that `other` does, and an index of a segment that was compacted since.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let decided = |sealed: &Self, segment| sealed.meta(segment).map(|meta| meta.decided);
+        let segments = || other.segments.keys().copied();
+        segments().all(|segment| decided(self, segment).is_some())
+            && segments().any(|segment| decided(self, segment) != decided(other, segment))
+    }
+
+    /// Writes the index file of `segment` anew, without the frames for which `is_gone` holds; what was
+    /// deleted up to `decided` was looked at.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`: the older one is in its place, or the new one, which is as right.
+    pub(crate) fn rewrite(
+        &self,
+        segment: SegmentNr,
+        decided: Position,
+        is_gone: impl Fn(u32) -> bool,
+    ) -> Result<Arc<SegmentIndex>> {
+        let index = self.index(segment)?;
+        let summary = SegmentSummary { decided: Some(decided), ..index.summary(is_gone)? };
+        SegmentIndex::write(&*self.storage, &summary, &index.previous()?)?;
+        Ok(Arc::new(self.reopen(segment)?))
+    }
+
+    /// Writes the index file of the next segment.
     ///
     /// # Errors
     /// `Unavailable` if it cannot be written now; the segment can be sealed later.
-    pub(crate) fn seal(&self, summary: &SegmentSummary) -> Result<Self> {
+    pub(crate) fn seal(&self, summary: &SegmentSummary) -> Result<Arc<SegmentIndex>> {
         let hashes = summary.hashes();
         // A directory that covers the segment already would answer with the segment itself.
         let previous = if self.directory.covers(summary.segment) {
@@ -115,10 +164,7 @@ impl Sealed {
         if !self.directory.covers(summary.segment) {
             self.directory.add(summary.segment, &hashes)?;
         }
-        let mut segments = BTreeMap::clone(&self.segments);
-        segments.insert(summary.segment, Arc::new(self.reopen(summary.segment)?));
-        let (storage, directory) = (self.storage.clone(), self.directory.clone());
-        Ok(Self { storage, segments: Arc::new(segments), directory })
+        Ok(Arc::new(self.reopen(summary.segment)?))
     }
 
     fn reopen(&self, segment: SegmentNr) -> Result<SegmentIndex> {

@@ -28,6 +28,8 @@ pub(crate) enum FrameKind {
     SnapshotSave,
     SnapshotDelete,
     OffsetSave,
+    /// Frames that are gone, in a compacted segment.
+    Gap,
 }
 
 impl FrameKind {
@@ -38,6 +40,7 @@ impl FrameKind {
             Self::SnapshotSave => 3,
             Self::SnapshotDelete => 4,
             Self::OffsetSave => 5,
+            Self::Gap => 6,
         }
     }
 
@@ -48,6 +51,7 @@ impl FrameKind {
             3 => Some(Self::SnapshotSave),
             4 => Some(Self::SnapshotDelete),
             5 => Some(Self::OffsetSave),
+            6 => Some(Self::Gap),
             _ => None,
         }
     }

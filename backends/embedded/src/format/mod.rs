@@ -4,7 +4,8 @@
 mod encoding;
 mod events;
 mod frame;
-
+mod gap;
+mod packing;
 mod record;
 mod segment;
 
@@ -17,6 +18,8 @@ pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameHeader, FrameKind, Link, SealedBody, reseal_frame, seal_body,
     seal_frame,
 };
+pub(crate) use gap::{Gap, GapEvents, GapId};
+pub(crate) use packing::{PIECE_BYTES, Packing, Piece, decode_pieces, encode_pieces};
 pub(crate) use record::{Delete, OffsetSave, SnapshotDelete, SnapshotSave};
 pub(crate) use segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 

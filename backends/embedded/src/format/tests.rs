@@ -169,6 +169,7 @@ fn a_segment_header_has_these_bytes() {
         previous_end: Some(Position::new(SegmentNr::new(2), 0xf320)),
         previous_checksum: 0x0a0b_0c0d,
         capacity: 1 << 16,
+        packing: None,
     };
     let block = header.encode();
     let block = block.as_slice();

@@ -104,12 +104,12 @@ impl<'a> BlockWriter<'a> {
     ///
     /// # Errors
     /// `Unavailable`: there is no file of that name then, or the older one.
-    pub(super) fn finish(mut self, kind: &Kind, body: &[u8]) -> Result<()> {
+    pub(super) fn finish(mut self, kind: &Kind, version: u32, body: &[u8]) -> Result<()> {
         let blocks = self.end_section()?;
         self.flush()?;
         let mut header = Vec::with_capacity(BLOCK_BYTES);
         header.extend_from_slice(&kind.magic);
-        header.extend_from_slice(&kind.version.to_le_bytes());
+        header.extend_from_slice(&version.to_le_bytes());
         header.extend_from_slice(&self.key.to_le_bytes());
         header.extend_from_slice(&blocks.to_le_bytes());
         header.extend_from_slice(body);

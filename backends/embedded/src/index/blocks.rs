@@ -32,7 +32,8 @@ pub(super) const CHECKSUM_BYTES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Kind {
     pub(super) magic: [u8; 8],
-    pub(super) version: u32,
+    /// The newest version that is known; all from 1 on are.
+    pub(super) versions_max: u32,
     pub(super) what: &'static str,
 }
 
@@ -82,6 +83,7 @@ pub(crate) fn reseal_blocks(file: &mut [u8]) {
 pub(super) struct BlockFile {
     file: Arc<dyn StorageFile>,
     path: String,
+    version: u32,
     key: u32,
     blocks: u32,
     reads: Arc<AtomicU64>,
@@ -106,7 +108,7 @@ impl BlockFile {
             Err(error) => return Err(unreadable(&path, error)),
         };
         let length = file.length().map_err(|error| unreadable(&path, error))?;
-        let mut blocks = Self { file, path, key: 0, blocks: 1, reads };
+        let mut blocks = Self { file, path, version: 0, key: 0, blocks: 1, reads };
         let whole = to_u64(BLOCK_BYTES);
         if length < whole || !length.is_multiple_of(whole) {
             return Err(blocks.corrupt(length, "the file is cut"));
@@ -117,13 +119,14 @@ impl BlockFile {
             return Err(blocks.corrupt(0, format!("this is not {}", kind.what)));
         }
         let version = input.u32().unwrap_or_default();
-        if version != kind.version {
+        if version == 0 || version > kind.versions_max {
             return Err(Error::unsupported(format!(
                 "{} is {} of format version {version}, and this program reads version {}: open it with \
                  the version of annals that wrote it",
-                blocks.path, kind.what, kind.version
+                blocks.path, kind.what, kind.versions_max
             )));
         }
+        blocks.version = version;
         blocks.key = input.u32().unwrap_or_default();
         blocks.blocks = input.u32().unwrap_or_default();
         let expected = position_of(u64::from(blocks.blocks));
@@ -143,7 +146,7 @@ impl BlockFile {
         blocks: u32,
         reads: Arc<AtomicU64>,
     ) -> Self {
-        Self { file, path, key, blocks, reads }
+        Self { file, path, version: 0, key, blocks, reads }
     }
 
     /// The payloads of `count` blocks from `first` on, verified, in one read.
@@ -212,6 +215,11 @@ impl BlockFile {
             first += count;
         }
         Ok(())
+    }
+
+    /// The version of its format.
+    pub(super) fn version(&self) -> u32 {
+        self.version
     }
 
     /// How many blocks there are, the header among them.

@@ -4,7 +4,7 @@ use annals_core::{Offset, OffsetRevision, PersistenceId, SeqNr, StoredOffset, Ti
 
 use super::bytes::{Input, put_signed, put_varint, to_u64};
 use super::list::Item;
-use super::summary::{FrameRef, SnapshotRef};
+use super::summary::{DeadBytes, FrameRef, SnapshotRef};
 use crate::position::{Position, SegmentNr};
 
 impl FrameRef {
@@ -130,6 +130,29 @@ impl Item for SnapshotRef {
         let position = Position::new(segment, input.varint_u32()?);
         let timestamp = Timestamp::from_millis(input.signed()?);
         Some(Self { position, seq_nr, timestamp })
+    }
+}
+
+/// Segment delta, bytes.
+impl Item for DeadBytes {
+    fn key(&self) -> u64 {
+        self.segment.get().into()
+    }
+
+    fn follows(&self, previous: &Self) -> bool {
+        self.segment > previous.segment
+    }
+
+    fn put(&self, previous: Option<&Self>, out: &mut Vec<u8>) {
+        let before = previous.map_or(0, |previous| previous.segment.get());
+        put_varint(out, u64::from(self.segment.get().wrapping_sub(before)));
+        put_varint(out, self.bytes);
+    }
+
+    fn take(previous: Option<&Self>, input: &mut Input<'_>) -> Option<Self> {
+        let before = previous.map_or(0, |previous| previous.segment.get());
+        let segment = SegmentNr::new(before.checked_add(input.varint_u32()?)?);
+        Some(Self { segment, bytes: input.varint()? })
     }
 }
 

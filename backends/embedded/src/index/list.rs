@@ -64,6 +64,15 @@ enum Place {
 }
 
 impl ListRef {
+    /// A list without items.
+    pub(super) const EMPTY: Self =
+        Self { items: 0, chunks: 0, bytes: 0, place: Place::Inline(Vec::new()), block: 0 };
+
+    /// Whether it has no items.
+    pub(super) fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
     /// Adds the reference's bytes.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         put_varint(out, self.items);
@@ -84,13 +93,7 @@ impl ListRef {
     pub(super) fn take(input: &mut Input<'_>, block: u32) -> Option<Self> {
         let items = input.varint()?;
         if items == 0 {
-            return Some(Self {
-                items,
-                chunks: 0,
-                bytes: 0,
-                place: Place::Inline(Vec::new()),
-                block,
-            });
+            return Some(Self { block, ..Self::EMPTY });
         }
         let bytes = input.varint()?;
         // An item takes a byte at least, so that a count can be trusted to be within the file's size.

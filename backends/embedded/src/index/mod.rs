@@ -31,7 +31,10 @@ mod tests;
 pub(crate) use blocks::reseal_blocks;
 pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory, directory_run_end};
 pub(crate) use hash::text_hash;
+pub(crate) use header::SegmentMeta;
 pub(crate) use previous::PreviousSegments;
 pub(crate) use record::IdRecord;
 pub(crate) use segment::{Lookup, SegmentIndex};
-pub(crate) use summary::{FrameRef, IdState, IdSummary, SegmentSummary, SnapshotRef, TagSummary};
+pub(crate) use summary::{
+    DeadBytes, FrameRef, IdState, IdSummary, SegmentSummary, SnapshotRef, TagSummary,
+};

@@ -20,7 +20,9 @@ use super::filter::Filter;
 use crate::position::SegmentNr;
 use crate::storage::Storage;
 
-const KIND: Kind = Kind { magic: *b"annalsDR", version: 1, what: "a directory run of annals" };
+const VERSION: u32 = 1;
+const KIND: Kind =
+    Kind { magic: *b"annalsDR", versions_max: VERSION, what: "a directory run of annals" };
 
 const ENTRY_BYTES: usize = 12;
 const BLOCK_ENTRIES: usize = PAYLOAD_BYTES / ENTRY_BYTES;
@@ -181,7 +183,7 @@ impl Run {
         file.put_stream(&fences)?;
         file.put_stream(&filter.to_bytes())?;
         identity.extend_from_slice(&entries.to_le_bytes());
-        file.finish(&KIND, &identity)
+        file.finish(&KIND, VERSION, &identity)
     }
 
     /// The newest segment of the run that knows `hash`.

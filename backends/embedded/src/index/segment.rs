@@ -20,9 +20,9 @@ use super::items::{Beginning, TagFrame};
 use super::list::{ListCursor, ListRef};
 use super::previous::PreviousSegments;
 use super::record::{IdFields, IdRecord, TextRef};
-use super::summary::{FrameRef, SnapshotRef};
+use super::summary::{DeadBytes, FrameRef, IdSummary, SegmentSummary, SnapshotRef, TagSummary};
 use super::table::Table;
-use crate::position::SegmentNr;
+use crate::position::{Position, SegmentNr};
 
 const SUFFIX: &str = ".idx";
 
@@ -50,6 +50,7 @@ pub(crate) struct SegmentIndex {
     tags: Table,
     beginnings: ListRef,
     offsets: ListRef,
+    dead: ListRef,
 }
 
 impl SegmentIndex {
@@ -77,7 +78,7 @@ impl SegmentIndex {
         let Some((blocks, body)) = BlockFile::open(storage, &name, &KIND, reads)? else {
             return Ok(None);
         };
-        let header = Header::take(&mut Input::new(&body))
+        let header = Header::take(&mut Input::new(&body), blocks.version())
             .filter(|header| header.meta.segment == segment)
             .ok_or_else(|| blocks.corrupt(0, "the header is malformed"))?;
         let (ids, tags) = (header.id_blocks, header.tag_blocks);
@@ -103,6 +104,7 @@ impl SegmentIndex {
             tags: Table::new(header.first_tag_block, tags),
             beginnings: header.beginnings,
             offsets: header.offsets,
+            dead: header.dead,
             blocks: Arc::new(blocks),
         }))
     }
@@ -212,6 +214,71 @@ impl SegmentIndex {
         self.list(&self.offsets, 0)?.collect()
     }
 
+    /// What the segment's frames deleted, by segment.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub(crate) fn dead(&self) -> Result<Vec<DeadBytes>> {
+        self.list(&self.dead, 0)?.collect()
+    }
+
+    /// All that the index was made of but for the segments before, without the frames for which
+    /// `is_gone` holds: for writing it anew.
+    ///
+    /// # Errors
+    /// `Corrupt`, `Unavailable`.
+    pub(crate) fn summary(&self, is_gone: impl Fn(u32) -> bool) -> Result<SegmentSummary> {
+        let SegmentMeta { store_id, segment, end, last_checksum, decided, .. } = self.meta;
+        let (mut ids, mut tags, mut events) = (Vec::new(), Vec::new(), 0);
+        self.for_each_id(|record| {
+            let mut state = record.state.clone();
+            let mut frames = self.list::<FrameRef>(&record.frames, 0)?.collect()?;
+            for gone in frames.extract_if(.., |frame| is_gone(frame.byte)) {
+                state.deleted_to = state.deleted_to.max(gone.last());
+            }
+            events += frames.iter().map(|frame| u64::from(frame.count)).sum::<u64>();
+            let here = |at: Position| at.segment == segment;
+            let snapshots = match &record.snapshots {
+                Some(list) => {
+                    let mut set: Vec<SnapshotRef> = self.list(list, 0)?.collect()?;
+                    set.retain(|snapshot| {
+                        !here(snapshot.position) || !is_gone(snapshot.position.byte)
+                    });
+                    Some(set)
+                }
+                None => None,
+            };
+            let (id, begins_at) = (record.id, record.begins_at);
+            ids.push(IdSummary { id, state, begins_at, frames, snapshots });
+            Ok(())
+        })?;
+        self.tags.for_each(&self.blocks, |block, _, record| {
+            let (text, list) = self.parse_tag(block, record)?;
+            let frames = self.list::<TagFrame>(&list, 0)?.collect()?;
+            let frames = frames.into_iter().map(|TagFrame(byte)| byte);
+            let frames: Vec<u32> = frames.filter(|byte| !is_gone(*byte)).collect();
+            let tag = Tag::new(self.text(block, text)?);
+            let tag = tag.map_err(|_| self.blocks.corrupt_block(block, "a tag is empty"))?;
+            if !frames.is_empty() {
+                tags.push(TagSummary { tag, frames });
+            }
+            Ok(())
+        })?;
+        let (offsets, dead) = (self.offsets()?, self.dead()?);
+        Ok(SegmentSummary {
+            store_id,
+            segment,
+            end,
+            last_checksum,
+            events,
+            ids,
+            tags,
+            offsets,
+            dead,
+            decided,
+        })
+    }
+
     /// The hashes of the segment's ids, ascending, each once.
     ///
     /// # Errors
@@ -231,7 +298,6 @@ impl SegmentIndex {
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    #[cfg_attr(not(test), expect(dead_code, reason = "compaction will rewrite segments by it"))]
     pub(crate) fn previous(&self) -> Result<PreviousSegments> {
         let mut previous = PreviousSegments::default();
         self.ids.for_each(&self.blocks, |block, hash, record| {
@@ -296,6 +362,7 @@ impl SegmentIndex {
         }
         let mut beginnings = self.list::<Beginning>(&self.beginnings, 0)?;
         while beginnings.next()?.is_some() {}
+        self.dead()?;
         self.offsets().map(drop)
     }
 

@@ -42,6 +42,9 @@ impl SegmentIndex {
         for part in [summary.segment.get(), summary.end, summary.last_checksum] {
             identity.extend_from_slice(&part.to_le_bytes());
         }
+        if let Some(decided) = summary.decided {
+            identity.extend_from_slice(&decided.to_u64().to_le_bytes());
+        }
         let name = Self::file_name(summary.segment);
         let mut file = BlockWriter::create(storage, name, crc32c::crc32c(&identity))?;
 
@@ -53,6 +56,7 @@ impl SegmentIndex {
         let mut offsets = summary.offsets.clone();
         offsets.sort_unstable_by(|left, right| left.name.cmp(&right.name));
         let offsets = write_list(&mut lists, offsets)?;
+        let dead = write_list(&mut lists, summary.dead.iter().copied())?;
         let lists = Stream { first, bytes: lists.bytes };
 
         let first_id_block = file.put_stream(&ids.payloads)?.first;
@@ -70,6 +74,7 @@ impl SegmentIndex {
                 events: summary.events,
                 ids: to_u64(summary.ids.len()),
                 tags: to_u64(summary.tags.len()),
+                decided: summary.decided,
             },
             lists,
             first_id_block,
@@ -79,10 +84,11 @@ impl SegmentIndex {
             first_fence_block,
             beginnings,
             offsets,
+            dead,
         };
         let mut body = Vec::new();
         header.put(&mut body);
-        file.finish(&KIND, &body)
+        file.finish(&KIND, header.version(), &body)
     }
 }
 

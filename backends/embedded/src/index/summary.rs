@@ -63,6 +63,15 @@ pub(crate) struct TagSummary {
     pub(crate) frames: Vec<u32>,
 }
 
+/// What the frames of a segment deleted in one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DeadBytes {
+    /// In which one: this one or an older one.
+    pub(crate) segment: SegmentNr,
+    /// About how many bytes of frames.
+    pub(crate) bytes: u64,
+}
+
 /// Everything that the index file of a segment is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SegmentSummary {
@@ -82,4 +91,8 @@ pub(crate) struct SegmentSummary {
     pub(crate) tags: Vec<TagSummary>,
     /// All projection offsets as they stand at its end.
     pub(crate) offsets: Vec<StoredOffset>,
+    /// What its frames deleted, by segment, ascending.
+    pub(crate) dead: Vec<DeadBytes>,
+    /// If it leaves out frames that are deleted: what was deleted up to here was looked at.
+    pub(crate) decided: Option<Position>,
 }

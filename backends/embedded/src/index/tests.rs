@@ -111,5 +111,7 @@ fn small_summary() -> SegmentSummary {
                 revision: OffsetRevision::new(1),
             },
         ],
+        dead: Vec::new(),
+        decided: None,
     }
 }

@@ -1,18 +1,14 @@
-//! The segment files, opened for reading when first needed.
+//! A segment's file, open for reading.
 
 use std::io;
 use std::sync::Arc;
 
 use annals_core::{Error, Result};
-use hashbrown::HashMap;
-use parking_lot::Mutex;
 
+use super::packed::{Packed, PackedFile, packed_bytes};
 use crate::format::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::position::SegmentNr;
 use crate::storage::{Storage, StorageFile, read_exact_at};
-
-/// The most segment files that are kept open for reading.
-const OPEN_MAX: usize = 256;
 
 /// The name of a segment's file.
 pub(crate) fn segment_name(segment: SegmentNr) -> String {
@@ -29,10 +25,12 @@ pub(crate) fn segment_of(name: &str) -> Option<SegmentNr> {
 /// An open segment.
 #[derive(Debug, Clone)]
 pub(crate) struct SegmentFile {
-    /// The file.
+    /// The file; of a compacted segment, with every byte where it was before.
     pub(crate) file: Arc<dyn StorageFile>,
     /// What its first block says.
     pub(crate) header: SegmentHeader,
+    /// What is left of it, if it is compacted.
+    pub(crate) packed: Option<Arc<Packed>>,
 }
 
 impl SegmentFile {
@@ -56,11 +54,32 @@ impl SegmentFile {
             return Err(corrupt(storage, segment, 0, what));
         }
         let length = file.length().map_err(|error| unreadable(storage, segment, 0, error))?;
-        if length != u64::from(header.capacity) {
-            let what = format!("the file has {length} bytes and should have {}", header.capacity);
-            return Err(corrupt(storage, segment, header.capacity.into(), what));
+        let expected = header.packing.as_ref().map_or(header.capacity.into(), packed_bytes);
+        if length != expected {
+            let what = format!("the file has {length} bytes and should have {expected}");
+            return Err(corrupt(storage, segment, length.min(expected), what));
         }
-        Ok(Self { file, header })
+        let Some(packing) = &header.packing else { return Ok(Self { file, header, packed: None }) };
+        let packed = Arc::new(Packed::open(storage, &header, packing, file)?);
+        let file = Arc::new(PackedFile { packed: packed.clone(), capacity: header.capacity });
+        Ok(Self { file, header, packed: Some(packed) })
+    }
+
+    /// Where somebody who has come to `byte` goes on: there, unless that is gone. `None` if nothing is
+    /// left behind it.
+    pub(crate) fn left_from(&self, byte: u32) -> Option<u32> {
+        self.packed.as_ref().map_or(Some(byte), |packed| packed.left_from(byte))
+    }
+
+    /// Where the byte of the segment stands in its file.
+    pub(crate) fn place_of(&self, byte: u32) -> u64 {
+        let packed = self.packed.as_ref().and_then(|packed| packed.place_of(byte));
+        packed.unwrap_or(byte.into())
+    }
+
+    /// How long its file is.
+    pub(crate) fn file_bytes(&self) -> u64 {
+        self.header.packing.as_ref().map_or(self.header.capacity.into(), packed_bytes)
     }
 }
 
@@ -95,38 +114,4 @@ pub(crate) fn unreadable(
     let location = storage.location();
     Error::unavailable(format!("file {name} in {location} cannot be read at byte {byte}"))
         .with_source(error)
-}
-
-/// All segments that are or were open.
-#[derive(Debug)]
-pub(crate) struct SegmentFiles {
-    storage: Arc<dyn Storage>,
-    store_id: u64,
-    open: Mutex<HashMap<SegmentNr, Arc<SegmentFile>>>,
-}
-
-impl SegmentFiles {
-    /// The segments of a store.
-    pub(crate) fn new(storage: Arc<dyn Storage>, store_id: u64) -> Self {
-        Self { storage, store_id, open: Mutex::new(HashMap::new()) }
-    }
-
-    /// The file of `segment`.
-    pub(crate) fn get(&self, segment: SegmentNr) -> Result<Arc<SegmentFile>> {
-        if let Some(file) = self.open.lock().get(&segment) {
-            return Ok(file.clone());
-        }
-        let file = self
-            .storage
-            .open(&segment_name(segment))
-            .map_err(|error| unreadable(&*self.storage, segment, 0, error))?;
-        let file = SegmentFile::open(&*self.storage, Some(self.store_id), segment, file)?;
-        let file = Arc::new(file);
-        let mut open = self.open.lock();
-        if open.len() >= OPEN_MAX {
-            open.clear();
-        }
-        open.insert(segment, file.clone());
-        Ok(file)
-    }
 }

@@ -2,6 +2,8 @@
 
 mod completer;
 mod files;
+mod open;
+mod packed;
 mod queue;
 mod scan;
 mod spare;
@@ -9,7 +11,9 @@ mod tail;
 mod writer;
 
 pub(crate) use completer::Completer;
-pub(crate) use files::{SegmentFile, SegmentFiles, corrupt, segment_name, segment_of, unreadable};
+pub(crate) use files::{SegmentFile, corrupt, segment_name, segment_of, unreadable};
+pub(crate) use open::{Reading, SegmentFiles};
+pub(crate) use packed::{Packed, packed_bytes};
 pub(crate) use queue::{Answer, Queue, Refused, Request};
 pub(crate) use scan::{Scan, ScannedFrame, Step, first_used};
 pub(crate) use spare::{SPARE_PREFIX, Spares, prepare, whole_blocks};

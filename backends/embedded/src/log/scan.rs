@@ -5,7 +5,7 @@ use annals_core::Result;
 use bytes::Bytes;
 
 use super::files::{SegmentFile, unreadable};
-use crate::format::{FRAME_HEADER_BYTES, FrameHeader, byte_count, index};
+use crate::format::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, Gap, byte_count, index};
 use crate::storage::{BLOCK_BYTES, Storage};
 
 /// How much is read at a time.
@@ -95,9 +95,31 @@ impl<'a> Scan<'a> {
             Ok(body) => frame.slice(body),
             Err(malformed) => return Ok(Step::Invalid { byte, what: malformed.0 }),
         };
-        self.at = byte + header.length;
-        self.previous = Some(header.checksum);
-        Ok(Step::Frame(ScannedFrame { byte, header, body }))
+        let frame = ScannedFrame { byte, header, body };
+        match self.end_of(&frame) {
+            Some((end, checksum)) => (self.at, self.previous) = (end, Some(checksum)),
+            None => return Ok(Step::Invalid { byte, what: "a gap is where none can be" }),
+        }
+        Ok(Step::Frame(frame))
+    }
+
+    /// Where the next frame may begin behind `frame`, and what it is chained to. `None` for a gap that
+    /// cannot be.
+    fn end_of(&self, frame: &ScannedFrame) -> Option<(u32, u32)> {
+        let ScannedFrame { byte, header, body } = frame;
+        let end = byte.checked_add(header.length)?;
+        if header.kind != FrameKind::Gap {
+            return Some((end, header.checksum));
+        }
+        self.segment.packed.as_ref()?;
+        let (bytes, checksum) = Gap::decode_link(body).ok()?;
+        let gone_to = byte.checked_add(bytes)?;
+        (end <= gone_to && gone_to <= self.limit).then_some((gone_to, checksum))
+    }
+
+    /// Where the next frame may begin, and the checksum of the one before.
+    pub(crate) fn end(&self) -> (u32, Option<u32>) {
+        (self.at, self.previous)
     }
 
     /// Where the next frame begins: here, or at the next block if zeroes fill this one. `None` if
@@ -163,7 +185,11 @@ pub(crate) fn first_used(
 ) -> Result<Option<u32>> {
     let mut chunk = vec![0; CHUNK_BYTES];
     let mut at = from;
-    while at < to {
+    while let Some(left) = segment.left_from(at)
+        && left < to
+    {
+        // What is gone from a compacted segment is zero.
+        at = left - left % byte_count(BLOCK_BYTES);
         let length = chunk.len().min(index(to - at));
         let part = chunk.get_mut(..length).unwrap_or_default();
         crate::storage::read_exact_at(&*segment.file, part, at.into())

@@ -210,6 +210,7 @@ impl Writer {
             previous_end: Some(self.parts.synced),
             previous_checksum: self.parts.previous,
             capacity: spare.capacity,
+            packing: None,
         };
         let begun = spare
             .file
@@ -225,7 +226,7 @@ impl Writer {
             self.engine.poison(reason.clone());
             return Err(Error::closed(reason).with_source(error));
         }
-        self.begin(SegmentFile { file: spare.file, header }, next);
+        self.begin(SegmentFile { file: spare.file, header, packed: None }, next);
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use annals_core::{Error, Result};
 use bytes::Bytes;
 
 use crate::engine::Engine;
-use crate::format::{FRAME_HEADER_BYTES, FrameHeader, byte_count, index};
-use crate::log::{SegmentFile, corrupt, unreadable};
+use crate::format::{FRAME_HEADER_BYTES, FrameHeader, FrameKind, byte_count, index};
+use crate::log::{Reading, SegmentFile, corrupt, unreadable};
 use crate::position::{Position, SegmentNr};
 use crate::storage::read_exact_at;
 
@@ -37,15 +37,20 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
-    /// A reader of `segment`.
-    pub(crate) fn new(engine: Arc<Engine>, segment: SegmentNr) -> Result<Self> {
-        let segment = engine.files.get(segment)?;
+    /// A reader of `segment`, as `reading` sees it.
+    pub(crate) fn new(engine: Arc<Engine>, reading: &Reading, segment: SegmentNr) -> Result<Self> {
+        let segment = reading.file(segment)?;
         Ok(Self { engine, segment, chunk: Bytes::new(), chunk_at: 0 })
     }
 
     /// The frame at `position`, alone.
-    pub(crate) fn read_one(engine: &Arc<Engine>, position: Position) -> Result<ReadFrame> {
-        Self::new(engine.clone(), position.segment)?.read(position.byte, &mut std::iter::empty())
+    pub(crate) fn read_one(
+        engine: &Arc<Engine>,
+        reading: &Reading,
+        position: Position,
+    ) -> Result<ReadFrame> {
+        let mut reader = Self::new(engine.clone(), reading, position.segment)?;
+        reader.read(position.byte, &mut std::iter::empty())
     }
 
     /// The frame at `byte`. `next` are the frames that will be asked for next, ascending: those near
@@ -81,7 +86,15 @@ impl FrameReader {
         let from = index(byte - self.chunk_at);
         let head = self.chunk.get(from..).unwrap_or_default();
         match FrameHeader::decode(head, self.segment.header.epoch) {
-            Ok(Some(header)) if header.length <= self.segment.header.capacity - byte => Ok(header),
+            Ok(Some(header))
+                if header.kind != FrameKind::Gap
+                    && header.length <= self.segment.header.capacity - byte =>
+            {
+                Ok(header)
+            }
+            Ok(Some(header)) if header.kind == FrameKind::Gap => {
+                Err(self.corrupt(byte, "a frame is gone that the index names"))
+            }
             Ok(Some(_)) => Err(self.corrupt(byte, "a frame is longer than its segment")),
             Ok(None) => Err(self.corrupt(byte, "a frame is missing")),
             Err(malformed) => Err(self.corrupt(byte, malformed)),

@@ -11,8 +11,10 @@ use hashbrown::HashMap;
 
 use super::{BATCH_BYTES, FrameReader, LogOffset};
 use crate::engine::Engine;
-use crate::format::{FrameKind, byte_count, decode_events, decode_events_head, index};
-use crate::log::{Scan, Step, TailBatch, corrupt, whole_blocks};
+use crate::format::{
+    FrameKind, SEGMENT_HEADER_BYTES, byte_count, decode_events, decode_events_head, index,
+};
+use crate::log::{Reading, Scan, Step, TailBatch, corrupt, whole_blocks};
 use crate::position::{Position, SegmentNr};
 use crate::stats::Counters;
 
@@ -196,6 +198,7 @@ impl<'a> Filter<'a> {
 struct Builder<'a> {
     engine: &'a Arc<Engine>,
     request: &'a PageRequest,
+    reading: Reading,
     filter: Filter<'a>,
     after: LogOffset,
     until: LogOffset,
@@ -212,8 +215,11 @@ impl<'a> Builder<'a> {
         after: LogOffset,
         until: LogOffset,
     ) -> Self {
+        // Before anything is looked up.
+        let reading = Reading::begin(&engine.files);
         let filter = Filter::new(engine, &request.scope);
-        Self { engine, request, filter, after, until, found: Vec::new(), bytes: 0, next: after }
+        let (found, next) = (Vec::new(), after);
+        Self { engine, request, reading, filter, after, until, found, bytes: 0, next }
     }
 
     fn is_full(&self) -> bool {
@@ -263,14 +269,18 @@ impl<'a> Builder<'a> {
     }
 
     fn walk(&mut self, at: Position, limit: Option<u32>) -> Result<bool> {
-        let segment = self.engine.files.get(at.segment)?;
-        let start = at.byte.max(crate::format::SEGMENT_HEADER_BYTES);
-        // A bound within a frame (its events were counted) includes that frame.
-        let limit = limit.map_or(segment.header.capacity, |limit| {
-            if self.until.events > 0 { segment.header.capacity } else { limit }
-        });
+        let segment = self.reading.file(at.segment)?;
+        let start = at.byte.max(SEGMENT_HEADER_BYTES);
+        // What is gone since the offset was given is passed over.
+        let Some(start) = segment.left_from(start) else { return Ok(false) };
         let end = self.engine.end();
-        let limit = if end.segment == at.segment { limit.min(end.byte) } else { limit };
+        let limit = if end.segment == at.segment {
+            // A bound within a frame (its events were counted) includes that frame.
+            limit.filter(|_| self.until.events == 0).unwrap_or(end.byte).min(end.byte)
+        } else {
+            // A bound in a full segment may lie in a gap.
+            segment.header.capacity
+        };
         let mut scan = Scan::new(self.engine.storage(), &segment, start, None, limit);
         let mut first = true;
         loop {
@@ -322,7 +332,7 @@ impl<'a> Builder<'a> {
         if frames.is_empty() {
             return Ok(false);
         }
-        let mut reader = FrameReader::new(self.engine.clone(), segment)?;
+        let mut reader = FrameReader::new(self.engine.clone(), &self.reading, segment)?;
         let mut rest = frames.iter().copied();
         while let Some(byte) = rest.next() {
             let position = Position::new(segment, byte);

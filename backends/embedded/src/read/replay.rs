@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use annals_core::{Batch, Error, PersistenceId, Result, SeqNr, SeqRange};
+use annals_core::{Batch, Error, ErrorKind, PersistenceId, Result, SeqNr, SeqRange};
 
 use super::{BATCH_BYTES, FrameReader};
 use crate::catalog::{MemIndex, Sealed};
 use crate::engine::Engine;
 use crate::format::decode_events;
 use crate::index::FrameRef;
+use crate::log::Reading;
 use crate::position::SegmentNr;
 use crate::stats::Counters;
 
@@ -25,10 +26,13 @@ enum Piece {
 #[derive(Debug)]
 pub(crate) struct Replay {
     engine: Arc<Engine>,
+    reading: Reading,
     sealed: Arc<Sealed>,
     id: PersistenceId,
     /// What is still to be delivered.
     rest: SeqRange,
+    /// Whether anything was.
+    delivered: bool,
     pieces: VecDeque<Piece>,
     frames: VecDeque<FrameRef>,
     reader: Option<FrameReader>,
@@ -39,6 +43,8 @@ pub(crate) struct Replay {
 impl Replay {
     /// A replay of what is stored of `range` now.
     pub(crate) fn new(engine: Arc<Engine>, id: PersistenceId, range: SeqRange) -> Result<Self> {
+        // Before anything is looked up.
+        let reading = Reading::begin(&engine.files);
         let mut pieces = VecDeque::new();
         let (head, sealed) = {
             let state = engine.state.read();
@@ -70,7 +76,8 @@ impl Replay {
         let beyond = range.to > stored.map_or(SeqNr::ZERO, |stored| stored.to);
         let failed = if beyond { engine.check_certain(&id).err() } else { None };
         let (frames, reader) = (VecDeque::new(), None);
-        Ok(Self { engine, sealed, id, rest, pieces, frames, reader, failed })
+        let delivered = false;
+        Ok(Self { engine, reading, sealed, id, rest, delivered, pieces, frames, reader, failed })
     }
 
     /// The engine it reads.
@@ -92,7 +99,11 @@ impl Replay {
         let mut batch = Batch::default();
         let mut bytes = 0;
         while bytes < BATCH_BYTES && !self.rest.is_empty() {
-            match self.add_frame(&mut batch) {
+            let added = match self.add_frame(&mut batch) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => self.begin_again(error),
+                added => added,
+            };
+            match added {
                 Ok(count) => bytes += count,
                 Err(error) => {
                     self.rest = SeqRange::new(SeqNr::FIRST, SeqNr::ZERO);
@@ -105,6 +116,28 @@ impl Replay {
             return Ok(Some(batch));
         }
         self.failed.take().map_or(Ok(None), Err)
+    }
+
+    /// A frame may be missing since its segment was compacted meanwhile, by another process: then the rest
+    /// is looked up anew, unless it was deleted as well.
+    fn begin_again(&mut self, missing: Error) -> Result<usize> {
+        let reloaded = self.engine.reload()?;
+        self.engine.refresh()?;
+        let deleted_to = self.engine.bounds(&self.id)?.deleted_to;
+        let deleted = deleted_to >= self.rest.from;
+        if !reloaded && !deleted {
+            return Err(missing);
+        }
+        if deleted && self.delivered {
+            return Err(Error::unavailable(format!(
+                "the events of {} up to {deleted_to} were deleted, and their room given back, while they were \
+                 read: read it again",
+                self.id
+            )));
+        }
+        let delivered = self.delivered;
+        *self = Self { delivered, ..Self::new(self.engine.clone(), self.id.clone(), self.rest)? };
+        Ok(0)
     }
 
     fn add_frame(&mut self, batch: &mut Batch) -> Result<usize> {
@@ -143,7 +176,7 @@ impl Replay {
                 .filter(|frame| last_of(frame) >= self.rest.from && within(frame))
                 .collect();
             if !self.frames.is_empty() {
-                self.reader = Some(FrameReader::new(self.engine.clone(), segment)?);
+                self.reader = Some(FrameReader::new(self.engine.clone(), &self.reading, segment)?);
             }
         }
     }
@@ -174,6 +207,7 @@ impl Replay {
         }
         if let Some(last) = batch.events.last() {
             self.rest.from = last.seq_nr.next();
+            self.delivered = true;
         }
         Ok(read.body.len())
     }

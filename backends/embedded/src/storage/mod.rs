@@ -7,6 +7,7 @@
 
 mod aligned;
 mod disk;
+mod recent;
 
 use std::fmt::Debug;
 use std::io;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 pub use aligned::{AlignedBuf, BLOCK_BYTES};
 pub use disk::Disk;
 pub(crate) use disk::link;
+pub(crate) use recent::Recent;
 
 /// The file that the writing process holds locked.
 pub(crate) const LOCK_FILE: &str = "lock";

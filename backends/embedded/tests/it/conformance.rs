@@ -1,5 +1,5 @@
 //! The conformance kit over the embedded store: with segments so small that each case crosses several,
-//! with the buffered path, and with the default layout.
+//! with the buffered path, and with compaction of everything that can be had, all the time.
 
 use annals_conformance::{Fixture, Missing};
 use annals_core::{PersistenceId, Result, SeqNr, Store};
@@ -19,10 +19,13 @@ impl Embedded {
 #[async_trait::async_trait]
 impl Fixture for Embedded {
     async fn open(&self, place: &str) -> Result<Store> {
-        self.0.open(place)
+        let store = self.0.open(place)?;
+        self.0.compact(place).await?;
+        Ok(store)
     }
 
     async fn crash(&self, place: &str, store: Store) -> Result<()> {
+        self.0.compact(place).await?;
         self.0.abandon(place);
         drop(store);
         Ok(())
@@ -53,5 +56,17 @@ mod buffered {
 
     annals_conformance::suite!(Embedded::new(
         Settings::default().with_segment_bytes(1 << 20).with_direct(false)
+    ));
+}
+
+mod compacted {
+    use annals_embedded::Compaction;
+
+    use super::{Embedded, Settings};
+
+    annals_conformance::suite!(Embedded::new(
+        Settings::default()
+            .with_segment_bytes(128 << 10)
+            .with_compaction(Compaction::default().with_percent_min(0))
     ));
 }

@@ -68,15 +68,20 @@ struct Segment {
     previous_end: u64,
     previous_checksum: u32,
     checksum: u32,
+    /// If it is compacted, how many bytes its pieces have.
+    compacted: Option<usize>,
 }
 
-fn segment(bytes: Vec<u8>) -> Result<Segment, String> {
-    ensure(bytes.len() >= BLOCK && bytes.starts_with(b"ANNALSEG"), "not a segment")?;
-    ensure(bytes[8..10] == [1, 0], "another version")?;
-    let checksum = checksum(&[&bytes[..4092]]);
-    ensure(checksum == u32_at(&bytes, 4092), "the checksum of a segment header")?;
+fn segment(file: Vec<u8>) -> Result<Segment, String> {
+    ensure(file.len() >= BLOCK && file.starts_with(b"ANNALSEG"), "not a segment")?;
+    ensure([[1, 0], [2, 0]].contains(&[file[8], file[9]]), "another version")?;
+    ensure(checksum(&[&file[..4092]]) == u32_at(&file, 4092), "the checksum of a segment header")?;
+    let compacted = (file[8] == 2).then(|| u32_at(&file, 60) as usize);
+    let bytes = if compacted.is_some() { unpack(&file)? } else { file };
     ensure(u32_at(&bytes, 44) as usize == bytes.len(), "the length of a segment")?;
+    let checksum = checksum(&[&bytes[..4092]]);
     Ok(Segment {
+        compacted,
         number: u32_at(&bytes, 12),
         store: u64_at(&bytes, 16),
         epoch: bytes[24..32].try_into().unwrap(),
@@ -87,7 +92,26 @@ fn segment(bytes: Vec<u8>) -> Result<Segment, String> {
     })
 }
 
-/// A valid frame.
+/// The segment of a compacted file, with the header as it was before.
+fn unpack(file: &[u8]) -> Result<Vec<u8>, String> {
+    let (pieces, total) = (u32_at(file, 56) as usize, u32_at(file, 60) as usize);
+    let mut from = BLOCK + 8 * pieces;
+    ensure(block_boundary(from + total) == file.len(), "the length of a compacted file")?;
+    ensure(checksum(&[&file[BLOCK..from]]) == u32_at(file, 64), "the checksum of the table")?;
+    ensure(is_zero(&file[from + total..]), "the end of a compacted file")?;
+    let mut bytes = vec![0; u32_at(file, 44) as usize];
+    bytes[..48].copy_from_slice(&file[..48]);
+    bytes[8] = 1;
+    for piece in 0..pieces {
+        let byte = u32_at(file, BLOCK + 8 * piece) as usize / 8 * 8;
+        let length = u32_at(file, BLOCK + 8 * piece + 4) as usize;
+        bytes[byte..byte + length].copy_from_slice(&file[from..from + length]);
+        from += length;
+    }
+    Ok(bytes)
+}
+
+/// A valid frame. A gap is as long as its run, and has the checksum that the next frame is chained to.
 #[derive(Debug, Clone)]
 pub(crate) struct Frame {
     pub(crate) segment: u32,
@@ -96,6 +120,8 @@ pub(crate) struct Frame {
     pub(crate) kind: u8,
     pub(crate) body: Vec<u8>,
     length: usize,
+    /// What it takes itself.
+    own_length: usize,
     pub(crate) checksum: u32,
 }
 
@@ -108,7 +134,7 @@ fn frame_header(segment: &Segment, at: usize) -> Option<(usize, u32, u64)> {
     let valid = own == u32_at(header, 4)
         && length == padded
         && is_zero(&header[25..28])
-        && (1..=5).contains(&header[24]);
+        && (1..=if segment.compacted.is_some() { 6 } else { 5 }).contains(&header[24]);
     valid.then(|| (length, u32_at(header, 8), u64_at(header, 16)))
 }
 
@@ -119,15 +145,23 @@ fn frame(segment: &Segment, at: usize, before: u32) -> Option<Frame> {
     let valid = previous == before
         && checksum(&[&bytes[32..]]) == u32_at(bytes, 12)
         && is_zero(&bytes[body.end..]);
-    valid.then(|| Frame {
+    let body = bytes[body].to_vec();
+    let mut found = Frame {
         segment: segment.number,
         byte: at,
         durable,
         kind: bytes[24],
-        body: bytes[body].to_vec(),
+        body: body.clone(),
         length,
+        own_length: length,
         checksum: u32_at(bytes, 4),
-    })
+    };
+    if valid && found.kind == 6 {
+        let fields = &mut Fields(&body);
+        found.length = fields.varint() as usize;
+        found.checksum = u32_at(fields.take(4), 0);
+    }
+    valid.then_some(found)
 }
 
 /// The frames of a segment; where the last one ends; the place that is invalid, if there is one.
@@ -185,6 +219,10 @@ pub(crate) fn read_log(directory: &Path) -> Result<Vec<Frame>, String> {
         previous = ((u64::from(number) << 32) + last as u64, segment.checksum);
         if let Some(frame) = found.last() {
             previous.1 = frame.checksum;
+        }
+        if let Some(pieces) = segment.compacted {
+            let frames: usize = found.iter().map(|frame| frame.own_length).sum();
+            ensure(frames == pieces, "more than frames in a compacted file")?;
         }
         all.extend(found);
         if path(number + 1).exists() {
@@ -327,13 +365,30 @@ pub(crate) fn read_store(directory: &Path) -> Result<Decoded, String> {
                     *id != of || !numbers.contains(number) || !times.contains(&snapshot.time)
                 });
             }
-            _ => add_offset(&mut decoded, fields),
+            5 => add_offset(&mut decoded, fields),
+            _ => add_gap(&mut decoded, fields)?,
         }
         ensure(fields.0.is_empty(), "bytes follow the last field")?;
     }
     let Decoded { events, bounds, .. } = &mut decoded;
     events.retain(|event| event.number > bounds[&event.id].0);
     Ok(decoded)
+}
+
+fn add_gap(decoded: &mut Decoded, fields: &mut Fields<'_>) -> Result<(), String> {
+    fields.varint();
+    fields.take(4);
+    for _ in 0..fields.varint() {
+        let (id, first) = (fields.text(), fields.varint());
+        if first > 0 {
+            let last = first + fields.varint() - 1;
+            let begins = fields.varint() > 0;
+            let bounds = decoded.bounds.entry(id).or_default();
+            ensure(begins || first == bounds.1 + 1, "a gap in the numbers")?;
+            *bounds = (last, last);
+        }
+    }
+    Ok(())
 }
 
 fn add_offset(decoded: &mut Decoded, fields: &mut Fields<'_>) {

@@ -150,11 +150,13 @@ async fn the_decoder_reads_what_many_writers_wrote() {
     write(&store, 20).await;
     let end = ReadJournal::end(&*store, &Scope::All).await.unwrap().unwrap();
     store.save_offset("board", OffsetRevision::NONE, end).await.unwrap();
+    store.compact(1).await.unwrap();
     store.close().await.unwrap();
 
     assert_reads_the_same(directory.path()).await;
     let frames = read_log(directory.path()).unwrap();
     assert!(frames.last().unwrap().segment > 2, "the log crosses segments");
+    assert!(frames.iter().any(|frame| frame.kind == 6), "some of it was compacted");
     let place = |segment: u32, byte: usize| (u64::from(segment) << 32) + byte as u64;
     let behind = frames.iter().filter(|frame| frame.durable < place(frame.segment, frame.byte));
     assert!(behind.count() > 0, "some writes hold several frames");

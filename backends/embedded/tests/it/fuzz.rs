@@ -7,20 +7,19 @@ use std::path::Path;
 use annals_core::{Journal, ReadJournal, Scope};
 use annals_embedded::fuzzing::TARGETS;
 
-use crate::model::{Contents, read_scope};
-use crate::power_loss::open;
+use crate::compaction::{deleted, open};
+use crate::model::read_scope;
 use crate::seed::{Named, Random, long, seeds};
 use crate::sim::SimStorage;
-use crate::workload::Workload;
 
 type Corpus = BTreeMap<&'static str, Vec<Vec<u8>>>;
 
 /// What a store wrote, by target.
 async fn corpus() -> Corpus {
-    let storage = SimStorage::default();
+    let (disk, _) = deleted(11, 90).await;
+    let storage = SimStorage::of(disk);
     let store = open(&storage).unwrap();
-    let mut workload = Workload::new(Random::new(11), Contents::default());
-    workload.run(&store, 90, || 0).await;
+    store.compact(1).await.unwrap();
     let mut corpus = Corpus::new();
     let log = read_scope(&store, &Scope::All, 100).await.unwrap();
     let offsets = log.iter().take(20).map(|envelope| envelope.offset.clone());
@@ -39,6 +38,10 @@ async fn corpus() -> Corpus {
         disk.read(file, &mut bytes, 0);
         add_file(&mut corpus, name, bytes);
     }
+    let of_version = |version| move |segment: &&Vec<u8>| segment[8] == version;
+    for version in [1, 2] {
+        assert!(corpus["segment"].iter().any(|segment| of_version(version)(&segment)));
+    }
     let store_id = corpus["segment"][0][16..24].to_vec();
     for run in corpus.get_mut("directory").expect("there is a directory run") {
         run.splice(..0, store_id.iter().copied());
@@ -52,9 +55,7 @@ fn add_file(corpus: &mut Corpus, name: &str, bytes: Vec<u8>) {
         corpus.entry("end_file").or_default().push(bytes);
     } else if name.ends_with(".seg") {
         add_frames(corpus, &bytes);
-        if name == "0000000001.seg" {
-            corpus.entry("segment").or_default().push(bytes);
-        }
+        corpus.entry("segment").or_default().push(bytes);
     } else if let Some(segment) = name.strip_suffix(".idx") {
         let input = [&number(segment)[..], &bytes].concat();
         corpus.entry("index").or_default().push(input);
@@ -68,9 +69,10 @@ fn add_file(corpus: &mut Corpus, name: &str, bytes: Vec<u8>) {
 
 fn add_frames(corpus: &mut Corpus, segment: &[u8]) {
     let epoch = &segment[24..32];
-    let mut at = 4096;
+    let field = |at: usize| u32::from_le_bytes(segment[at..at + 4].try_into().unwrap());
+    // The frames of a compacted segment stand behind the table of its pieces.
+    let mut at = if segment[8] == 2 { 4096 + 8 * field(56) as usize } else { 4096 };
     while at + 32 <= segment.len() {
-        let field = |at: usize| u32::from_le_bytes(segment[at..at + 4].try_into().unwrap());
         let (length, body_bytes) = (field(at) as usize, field(at + 28) as usize);
         if length == 0 {
             at = (at + 1).next_multiple_of(4096);

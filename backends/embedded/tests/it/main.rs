@@ -9,6 +9,8 @@
 
 mod backup;
 mod child;
+mod compaction;
+mod compaction_crash;
 mod conformance;
 mod damage;
 mod decoder;

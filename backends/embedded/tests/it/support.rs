@@ -37,6 +37,19 @@ impl Places {
         Ok(store.store())
     }
 
+    /// Compacts the open store at `place`, in tests of compaction.
+    pub(crate) async fn compact(&self, place: &str) -> Result<()> {
+        if self.settings.compaction.percent_min > 0 {
+            return Ok(());
+        }
+        let open =
+            self.open.lock().expect("no test panicked while it held the lock").get(place).cloned();
+        match open {
+            Some(store) => store.compact(0).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
     /// Flips a bit of the body of the frame that `locate` finds in the open store at `place`.
     pub(crate) fn damage(
         &self,

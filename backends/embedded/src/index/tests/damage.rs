@@ -111,12 +111,12 @@ fn blocks_in_each_others_place_are_found() {
 fn files_of_another_version_or_kind_say_so() {
     let storage = stored();
     storage.change(INDEX, |bytes| {
-        bytes[8] = 2;
+        bytes[8] = 3;
         seal(bytes, 0);
     });
     let error = read_index(&storage).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("format version 2"), "{error}");
+    assert!(error.message().contains("format version 3"), "{error}");
     storage.put(INDEX, storage.bytes(RUN));
     let error = read_index(&storage).unwrap_err();
     assert!(error.message().contains("is not an index of a segment"), "{error}");

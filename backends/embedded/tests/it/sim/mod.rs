@@ -91,8 +91,13 @@ impl SimStorage {
 
     /// From now on files cannot grow: the disk is full.
     pub(crate) fn fill(&self) {
+        self.fill_but(0);
+    }
+
+    /// From now on there is room for `bytes` more.
+    pub(crate) fn fill_but(&self, bytes: u64) {
         let mut world = self.0.world.lock();
-        world.room = Some(world.disk.used());
+        world.room = Some(world.disk.used() + bytes);
     }
 
     /// Holds synced writes up.
