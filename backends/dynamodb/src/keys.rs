@@ -98,7 +98,6 @@ impl Keys {
         (0..self.shards).map(move |shard| self.mark("SL", id, shard))
     }
 
-    #[allow(dead_code, reason = "appends of several transactions need it")]
     pub(crate) fn intent(&self, id: &PersistenceId, append_id: AppendId) -> String {
         format!("{}-IN-{id}-{append_id}", self.journal)
     }

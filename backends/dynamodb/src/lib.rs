@@ -20,6 +20,7 @@
 //! | --- | --- |
 //! | one event | one `PutItem`, on condition that its key is free |
 //! | 2 to 100 items, or one event with a high mark | one `TransactWriteItems` with the same condition |
+//! | more | an intent, chunks of events, and a transaction that commits them with the first event |
 //!
 //! The condition is what a second writer fails on (J4). A reply that got lost is resolved by the same
 //! condition: the repeated request fails on the item that the first one stored, and that item carries

@@ -34,12 +34,17 @@ impl Extras {
         Self { high, begin: Some(range.from) }
     }
 
+    /// How many items they are.
+    pub(super) fn count(self) -> usize {
+        usize::from(self.high.is_some()) + if self.begin.is_some() { 2 } else { 0 }
+    }
+
     pub(super) fn is_none(self) -> bool {
         self == Self { high: None, begin: None }
     }
 
-    /// The items that are put whatever stands there.
-    pub(super) fn marks(self, keys: &Keys, id: &PersistenceId) -> Option<Item> {
+    /// The mark, which is put whatever stands there.
+    pub(super) fn mark(self, keys: &Keys, id: &PersistenceId) -> Option<Item> {
         self.high.map(|value| mark(keys.high_mark(id, value), value))
     }
 

@@ -3,12 +3,17 @@
 //! ```text
 //! one event, no mark      PutItem               if the key is free
 //! up to 100 items, 4 MB   TransactWriteItems    if every event's key is free
+//! more                    an intent, chunks, and a transaction that commits them (see `intent`)
 //! ```
 //!
 //! A condition that fails shows what stands in the way: the append itself (an earlier attempt was
-//! stored), or another one (a conflict).
+//! stored), another one (a conflict), or what a writer left that died in the middle of a large append:
+//! that is cleared away, and the append goes on.
 
+mod clear;
 mod extras;
+mod intent;
+mod plan;
 mod resolve;
 mod transaction;
 
@@ -19,16 +24,17 @@ use crate::read::{bounds, item_at};
 use crate::store::Inner;
 
 use extras::Extras;
+use plan::Plan;
 use resolve::Resolution;
 
 /// The most events of one append.
-pub(crate) const EVENTS_MAX: usize = 96;
+pub(crate) const EVENTS_MAX: usize = 2_000;
 
 /// The largest append.
-pub(crate) const BYTES_MAX: usize = 3_500_000;
+pub(crate) const BYTES_MAX: usize = 16 << 20;
 
-/// The most items of one transaction.
-const TRANSACTION_ITEMS_MAX: usize = 100;
+/// How often one append clears away what dead writers left, before it gives up for now.
+const CLEARINGS_MAX: usize = 16;
 
 /// Stores `append`.
 pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
@@ -43,15 +49,23 @@ pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
         },
     };
     let attempt = Attempt { inner, append, extras: &extras };
-    let written = if append.events().len() == 1 && extras.is_none() {
-        attempt.put().await?
-    } else {
-        attempt.transact().await?
-    };
-    match attempt.resolve(written).await? {
-        Resolution::Stored => Ok(append.receipt()),
-        Resolution::Conflict => Err(conflict(inner, append).await),
+    let plan = Plan::of(inner, append, &extras);
+    for _ in 0..CLEARINGS_MAX {
+        let resolution = match &plan {
+            Plan::Put => attempt.resolve(attempt.put().await?, 0).await?,
+            Plan::Transaction => attempt.resolve(attempt.transact().await?, 0).await?,
+            Plan::Intent(parts) => attempt.by_intent(parts).await?,
+        };
+        match resolution {
+            Resolution::Stored => return Ok(append.receipt()),
+            Resolution::Conflict => return Err(conflict(inner, append).await),
+            Resolution::Cleared => {}
+        }
     }
+    let (id, after) = (append.id(), append.after());
+    Err(Error::unavailable(format!(
+        "other writers keep beginning large appends to {id} after {after}: nothing was written; try later"
+    )))
 }
 
 /// One way of storing an append.
@@ -63,9 +77,9 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// The item of the event at `index`.
-    fn item(&self, index: usize) -> Option<Item> {
+    fn item(&self, index: usize, intent: bool) -> Option<Item> {
         let event = self.append.events().get(index)?;
-        let position = Position { index: u64::try_from(index).ok()?, intent: false };
+        let position = Position { index: u64::try_from(index).ok()?, intent };
         Some(encode_event(&self.inner.keys, self.append, event, position))
     }
 
@@ -98,14 +112,19 @@ async fn begin(inner: &Inner, append: &Append) -> Result<Begin> {
     }
 }
 
-/// Checks each event's item against both limits before anything is sent.
+/// Checks each event's item against both limits before anything is sent. Events that are far from the
+/// limit cannot pass it, whatever their entity is called.
 fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
+    let large = inner.sizes.event_bytes_max() / 2;
     for (index, event) in append.events().iter().enumerate() {
+        if event.size_bytes() <= large {
+            continue;
+        }
         let position = Position { index: u64::try_from(index).unwrap_or(u64::MAX), intent: true };
         let bytes = item_bytes(&encode_event(&inner.keys, append, event, position));
         let pekko_bytes = inner.sizes.pekko_event_bytes(append, event);
         inner.sizes.check(pekko_bytes, bytes).map_err(|error| {
-            let seq_nr = append.after().plus(position.index + 1);
+            let seq_nr = append.after().plus(position.index.saturating_add(1));
             error.context(format_args!("event {seq_nr} of {}", append.id()))
         })?;
     }

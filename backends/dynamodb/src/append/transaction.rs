@@ -1,40 +1,49 @@
 //! The requests that store an append at once.
 
+use std::ops::Range;
+
 use annals_core::{Error, Result};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
-use super::{Attempt, TRANSACTION_ITEMS_MAX};
+use super::Attempt;
+use super::plan::ITEMS_MAX;
 use crate::client::{IS_FREE, Write};
 use crate::item::Item;
 
 impl Attempt<'_> {
     /// Stores the one event.
     pub(super) async fn put(&self) -> Result<Write> {
-        let item = || self.item(0).unwrap_or_default();
+        let item = || self.item(0, false).unwrap_or_default();
         self.inner.client.put_if_free(self.what(), self.table(), item).await
     }
 
     /// Stores all events and marks in one transaction.
     pub(super) async fn transact(&self) -> Result<Write> {
         let what = self.what();
-        let items = self.items()?;
-        if items.len() > TRANSACTION_ITEMS_MAX {
+        let mut items = self.puts(0..self.append.events().len(), false)?;
+        items.extend(self.extra_puts()?);
+        if items.len() > ITEMS_MAX {
             return Err(Error::internal(format!("{what}: {} items in a transaction", items.len())));
         }
         self.inner.client.transact(what, || items.clone()).await
     }
 
-    fn items(&self) -> Result<Vec<TransactWriteItem>> {
-        let (table, id) = (self.table(), self.append.id());
-        let keys = &self.inner.keys;
-        let events = (0..self.append.events().len()).filter_map(|index| self.item(index));
-        let guarded = events.chain(self.extras.beginning(keys, id));
-        let mut items: Vec<TransactWriteItem> =
-            guarded.map(|item| put_if_free(table, item)).collect::<Result<_>>()?;
-        if let Some(mark) = self.extras.marks(keys, id) {
-            items.push(put(table, mark)?);
+    /// The puts of the events at `range`.
+    pub(super) fn puts(&self, range: Range<usize>, intent: bool) -> Result<Vec<TransactWriteItem>> {
+        let items = range.filter_map(|index| self.item(index, intent));
+        items.map(|item| put_if_free(self.table(), item)).collect()
+    }
+
+    /// The puts of what the append carries beside its events.
+    pub(super) fn extra_puts(&self) -> Result<Vec<TransactWriteItem>> {
+        let (keys, id) = (&self.inner.keys, self.append.id());
+        let guarded = self.extras.beginning(keys, id).into_iter();
+        let mut puts: Vec<TransactWriteItem> =
+            guarded.map(|item| put_if_free(self.table(), item)).collect::<Result<_>>()?;
+        if let Some(mark) = self.extras.mark(keys, id) {
+            puts.push(put(self.table(), mark)?);
         }
-        Ok(items)
+        Ok(puts)
     }
 
     pub(super) fn what(&self) -> String {

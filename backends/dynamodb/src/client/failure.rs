@@ -6,6 +6,7 @@ use std::io;
 use annals_core::Error;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -47,6 +48,15 @@ impl Refusal for PutItemError {
     }
 }
 
+impl Refusal for DeleteItemError {
+    fn refusal(&mut self) -> Option<Failure> {
+        match self {
+            Self::ConditionalCheckFailedException(e) => Some(Failure::Condition(e.item.take())),
+            _ => None,
+        }
+    }
+}
+
 impl Refusal for UpdateItemError {
     fn refusal(&mut self) -> Option<Failure> {
         match self {
@@ -77,7 +87,6 @@ plain!(
     batch_get_item::BatchGetItemError,
     batch_write_item::BatchWriteItemError,
     create_table::CreateTableError,
-    delete_item::DeleteItemError,
     describe_table::DescribeTableError,
     get_item::GetItemError,
     query::QueryError,
@@ -164,8 +173,10 @@ fn of_service<E: Refusal>(status: u16, error: E) -> Failure {
             );
             Failure::Refused(Error::invalid(message).with_source(error))
         }
-        _ if status >= 500 => {
-            Failure::Unknown(unavailable("DynamoDB failed inside").with_source(error))
+        // Not an error that DynamoDB names: a failure inside, or something in between that answered.
+        _ if !(400..500).contains(&status) || code.is_empty() => {
+            let what = format!("the answer of DynamoDB, of status {status}, says nothing for sure");
+            Failure::Unknown(unavailable(&what).with_source(error))
         }
         _ => Failure::Refused(unavailable("DynamoDB refuses the request").with_source(error)),
     }

@@ -132,6 +132,28 @@ impl Client {
         .await
     }
 
+    /// Deletes the item at `key` if the condition holds.
+    pub(crate) async fn delete(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        key: Item,
+        condition: &str,
+        values: HashMap<String, AttributeValue>,
+    ) -> Result<Write> {
+        self.write(what, || {
+            let request = self
+                .sdk
+                .delete_item()
+                .table_name(table)
+                .set_key(Some(key.clone()))
+                .condition_expression(condition)
+                .set_expression_attribute_values(Some(values.clone()));
+            async { request.send().await.map_err(Failure::from) }
+        })
+        .await
+    }
+
     /// One page of a strongly consistent query.
     pub(crate) async fn query(
         &self,

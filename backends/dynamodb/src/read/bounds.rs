@@ -12,7 +12,7 @@ use crate::keys::{Group, Keys, PARTITION_SIZE, num};
 use crate::store::Inner;
 
 /// What a header needs.
-pub(super) const HEADER: &str = "num, idx, cnt, annals_append, annals_intent, annals_deleted";
+pub(crate) const HEADER: &str = "num, idx, cnt, annals_append, annals_intent, annals_deleted";
 
 /// The marks of an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

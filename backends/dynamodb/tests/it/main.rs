@@ -3,4 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod conformance;
+mod large;
+mod lost;
+mod refused;
 mod support;
+mod wire;

@@ -1,0 +1,139 @@
+//! Clearing away what was left by a large append that was never committed.
+//!
+//! ```text
+//! pending ──► void        by who meets the leftovers, or by the append itself when it gives up
+//!    └──────► committed   by the append's last transaction
+//! ```
+//!
+//! Only one of the two can happen. The void intent stays: without it, a late attempt of the same append
+//! could begin anew while its items are being removed.
+
+use std::collections::HashMap;
+
+use annals_core::{AppendId, Error, Result, SeqNr, SeqRange};
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Attempt;
+use crate::client::{Query, Write};
+use crate::item::{Header, Item, header, key, names, number};
+use crate::keys::{Group, num};
+use crate::read::{HEADER, item_at};
+use crate::store::now;
+
+/// The states of an intent.
+pub(super) const PENDING: &str = "pending";
+pub(super) const COMMITTED: &str = "committed";
+pub(super) const VOID: &str = "void";
+
+/// How many items are removed at a time.
+const REMOVALS: usize = 8;
+
+impl Attempt<'_> {
+    /// Clears the append of `found` away, if it was never committed and never will be; `false` if it is
+    /// stored.
+    pub(super) async fn clear(&self, found: &Header) -> Result<bool> {
+        let Some(append_id) = found.append_id.filter(|_| found.intent && !found.deleted) else {
+            return Ok(false);
+        };
+        if found.first() == found.seq_nr || !self.void(append_id).await? {
+            return Ok(false);
+        }
+        let left = SeqRange::new(found.first(), found.last());
+        if self.is_stored(append_id, left.from).await? {
+            // Its intent was gone already.
+            return Ok(false);
+        }
+        self.remove(append_id, left).await?;
+        Ok(true)
+    }
+
+    /// Makes sure that the append can never be committed any more; `false` if it was.
+    pub(super) async fn void(&self, append_id: AppendId) -> Result<bool> {
+        let id = self.append.id();
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let values = HashMap::from([
+            (":pending".to_owned(), text(PENDING)),
+            (":void".to_owned(), text(VOID)),
+            (":at".to_owned(), number(now())),
+        ]);
+        let written = self
+            .inner
+            .client
+            .update(
+                format!("voiding the unfinished append {append_id} to {id}"),
+                self.table(),
+                key(self.inner.keys.intent(id, append_id), 0),
+                "SET annals_state = :void, annals_ts = :at",
+                "attribute_not_exists(par) OR annals_state = :pending",
+                values,
+            )
+            .await?;
+        match written {
+            Write::Done => Ok(true),
+            Write::Condition(intent) => Ok(state(intent.as_ref())? == Some(VOID)),
+            Write::Cancelled(_) => Err(Error::internal("an update is no transaction")),
+        }
+    }
+
+    /// Whether the first event of the append is there.
+    pub(super) async fn is_stored(&self, append_id: AppendId, first: SeqNr) -> Result<bool> {
+        let found = item_at(self.inner, self.append.id(), first).await?;
+        Ok(found.is_some_and(|header| header.append_id == Some(append_id) && !header.deleted))
+    }
+
+    /// Removes the items of a void append.
+    pub(super) async fn remove(&self, append_id: AppendId, left: SeqRange) -> Result<()> {
+        let id = self.append.id();
+        let mut group = Group::of(left.from);
+        while group <= Group::of(left.to) {
+            let par = self.inner.keys.events(id, group);
+            let from = num(left.from.max(group.first()));
+            let to = num(left.to.min(group.last()));
+            let query = Query::new(self.table(), par.clone(), from, to).projection(HEADER);
+            let mut after = None;
+            loop {
+                let what = format!("looking for what the void append {append_id} to {id} left");
+                let page = self.inner.client.query(what, &query, after).await?;
+                let mut nums = Vec::new();
+                for item in &page.items {
+                    let found = header(group, item)?;
+                    if found.append_id == Some(append_id) && found.intent {
+                        nums.push(num(found.seq_nr));
+                    }
+                }
+                let removals = nums.into_iter().map(|num| key(par.clone(), num));
+                stream::iter(removals)
+                    .map(|key| self.remove_one(append_id, key))
+                    .buffer_unordered(REMOVALS)
+                    .try_collect::<()>()
+                    .await?;
+                match page.next {
+                    Some(key) => after = Some(key),
+                    None => break,
+                }
+            }
+            group = group.next();
+        }
+        Ok(())
+    }
+
+    async fn remove_one(&self, append_id: AppendId, key: Item) -> Result<()> {
+        let what = format!("removing what the void append {append_id} left");
+        let bytes = Blob::new(append_id.get().to_be_bytes());
+        let values = HashMap::from([(":append".to_owned(), AttributeValue::B(bytes))]);
+        let condition = "annals_append = :append";
+        // A condition that does not hold says that it is gone already.
+        self.inner.client.delete(what, self.table(), key, condition, values).await.map(drop)
+    }
+}
+
+/// The state of an intent.
+pub(super) fn state(intent: Option<&Item>) -> Result<Option<&str>> {
+    match intent.and_then(|intent| intent.get(names::STATE)) {
+        None => Ok(None),
+        Some(AttributeValue::S(state)) => Ok(Some(state)),
+        Some(_) => Err(Error::corrupt("the state of an intent is not a text")),
+    }
+}

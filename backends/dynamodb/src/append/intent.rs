@@ -1,0 +1,214 @@
+//! Appends that are larger than a transaction.
+//!
+//! ```text
+//! 1  put      the intent, pending                          if its key is free
+//! 2  chunk    the events behind those of step 3, in order  if the intent is pending, and the keys are free
+//!    …
+//! 3  commit   intent: pending ► committed; the first       if the intent is pending, and the keys are free
+//!             events; the high mark
+//! 4  delete   the intent
+//! ```
+//!
+//! The append is stored by step 3, which writes its first event: that is how readers tell (Pekko's by
+//! counting). Whoever repeats the append goes on where it stopped.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use annals_core::{Error, Result, SeqRange};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
+};
+
+use super::Attempt;
+use super::clear::{COMMITTED, PENDING, VOID, state};
+use super::plan::Parts;
+use super::resolve::Resolution;
+use crate::client::Write;
+use crate::item::{Item, key, names, number, number_of};
+use crate::store::now;
+
+/// What became of a step.
+enum Step {
+    Done,
+    /// The whole append is decided.
+    Ended(Resolution),
+}
+
+impl Attempt<'_> {
+    /// Stores the append by an intent.
+    pub(super) async fn by_intent(&self, parts: &Parts) -> Result<Resolution> {
+        let first = self.append.range().from;
+        if let Some(found) = crate::read::item_at(self.inner, self.append.id(), first).await? {
+            if found.append_id == Some(self.append.append_id()) {
+                return Ok(Resolution::Stored);
+            }
+            if !self.clear(&found).await? {
+                return Ok(Resolution::Conflict);
+            }
+        }
+        if let Step::Ended(resolution) = self.declare().await? {
+            return Ok(resolution);
+        }
+        for chunk in &parts.chunks {
+            if let Step::Ended(resolution) = self.chunk(chunk.clone()).await? {
+                return self.settle(resolution).await;
+            }
+        }
+        let resolution = self.commit(parts.last.clone()).await?;
+        self.settle(resolution).await
+    }
+
+    /// Puts the intent, or finds the one of an earlier attempt.
+    async fn declare(&self) -> Result<Step> {
+        let SeqRange { from, to } = self.append.range();
+        let put = self.inner.client.put_if_free(self.what(), self.table(), || {
+            let mut intent = self.intent_key();
+            let mut add = |name: &str, value| intent.insert(name.to_owned(), value);
+            add(names::STATE, AttributeValue::S(PENDING.to_owned()));
+            add(names::PERSISTENCE_ID, AttributeValue::S(self.append.id().to_string()));
+            add(names::SEQ, number(from));
+            add(names::LAST, number(to));
+            add(names::TIMESTAMP, number(now()));
+            intent
+        });
+        let Write::Condition(found) = put.await? else { return Ok(Step::Done) };
+        let found = match found {
+            Some(found) => Some(found),
+            None => self.inner.client.get(self.what(), self.table(), self.intent_key()).await?,
+        };
+        match state(found.as_ref())? {
+            Some(COMMITTED) => return Ok(Step::Ended(Resolution::Stored)),
+            Some(PENDING) => {}
+            _ => return Ok(Step::Ended(Resolution::Conflict)),
+        }
+        let found = found.unwrap_or_default();
+        let range = (number_of(&found, names::SEQ)?, number_of(&found, names::LAST)?);
+        if range == (Some(from.get()), Some(to.get())) {
+            return Ok(Step::Done);
+        }
+        Err(Error::invalid(format!(
+            "{}: its append id {} belongs to another append; nothing was written",
+            self.what(),
+            self.append.append_id()
+        )))
+    }
+
+    /// Writes the events at `range`, if the intent is pending.
+    async fn chunk(&self, range: Range<usize>) -> Result<Step> {
+        let check = ConditionCheck::builder()
+            .table_name(self.table())
+            .set_key(Some(self.intent_key()))
+            .condition_expression("annals_state = :pending")
+            .expression_attribute_values(":pending", AttributeValue::S(PENDING.to_owned()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(incomplete)?;
+        let check = TransactWriteItem::builder().condition_check(check).build();
+        let from = range.start;
+        let mut items = vec![check];
+        items.extend(self.puts(range, true)?);
+        let written = self.inner.client.transact(self.what(), || items.clone()).await?;
+        let Write::Cancelled(reasons) = written else { return Ok(Step::Done) };
+        Ok(match self.cancelled(reasons, from).await? {
+            // An earlier attempt wrote this chunk.
+            (false, Resolution::Stored) => Step::Done,
+            (_, resolution) => Step::Ended(resolution),
+        })
+    }
+
+    /// Commits the append with its first events.
+    async fn commit(&self, range: Range<usize>) -> Result<Resolution> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let update = Update::builder()
+            .table_name(self.table())
+            .set_key(Some(self.intent_key()))
+            .update_expression("SET annals_state = :committed")
+            .condition_expression("annals_state = :pending")
+            .expression_attribute_values(":pending", text(PENDING))
+            .expression_attribute_values(":committed", text(COMMITTED))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(incomplete)?;
+        let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        items.extend(self.puts(range, true)?);
+        items.extend(self.extra_puts()?);
+        match self.inner.client.transact(self.what(), || items.clone()).await? {
+            Write::Cancelled(reasons) => Ok(self.cancelled(reasons, 0).await?.1),
+            _ => Ok(Resolution::Stored),
+        }
+    }
+
+    /// What a cancelled transaction means, whose first item is the intent and whose others are the events
+    /// from place `from` on; and whether the intent says so.
+    async fn cancelled(
+        &self,
+        reasons: Vec<CancellationReason>,
+        from: usize,
+    ) -> Result<(bool, Resolution)> {
+        let mut reasons = reasons.into_iter();
+        let failed =
+            |reason: &CancellationReason| reason.code.as_deref() == Some("ConditionalCheckFailed");
+        let Some(intent) = reasons.next().filter(failed) else {
+            let events = Write::Cancelled(reasons.collect());
+            return Ok((false, self.resolve(events, from).await?));
+        };
+        let resolution = match state(intent.item.as_ref())? {
+            Some(COMMITTED) => Resolution::Stored,
+            Some(VOID) => Resolution::Conflict,
+            // It is gone: someone committed the same append before, or nobody did.
+            _ => {
+                let first = self.append.range().from;
+                let stored = self.is_stored(self.append.append_id(), first).await?;
+                if stored { Resolution::Stored } else { Resolution::Conflict }
+            }
+        };
+        Ok((true, resolution))
+    }
+
+    /// Leaves nothing behind: the intent of a stored append, the items of one that is refused.
+    async fn settle(&self, resolution: Resolution) -> Result<Resolution> {
+        match resolution {
+            Resolution::Cleared => {}
+            Resolution::Stored => {
+                let values =
+                    HashMap::from([(":void".to_owned(), AttributeValue::S(VOID.to_owned()))]);
+                let (what, key) = (self.what(), self.intent_key());
+                let condition = "annals_state <> :void";
+                let deleted = self.inner.client.delete(what, self.table(), key, condition, values);
+                if let Err(error) = deleted.await {
+                    // It does no harm: the append is stored, whatever its intent says.
+                    tracing::warn!(%error, "the intent of a committed append is left behind");
+                }
+            }
+            Resolution::Conflict => {
+                let append_id = self.append.append_id();
+                // Without this, a request that is still under way might commit what was refused.
+                let void = self.void(append_id).await.map_err(|error| {
+                    let message = format!(
+                        "{}: it met another writer, but whether it was written before is \
+                                           not known",
+                        self.what()
+                    );
+                    Error::outcome_unknown(message).with_source(error)
+                })?;
+                if !void {
+                    return Ok(Resolution::Stored);
+                }
+                if let Err(error) = self.remove(append_id, self.append.range()).await {
+                    tracing::warn!(%error, "the items of a refused append are left behind");
+                }
+            }
+        }
+        Ok(resolution)
+    }
+
+    fn intent_key(&self) -> Item {
+        key(self.inner.keys.intent(self.append.id(), self.append.append_id()), 0)
+    }
+}
+
+fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> Error {
+    Error::internal("a request is not whole").with_source(error)
+}
