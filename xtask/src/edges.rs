@@ -10,6 +10,8 @@ const PEKKO: &str = "annals-pekko";
 const CONFORMANCE: &str = "annals-conformance";
 /// Real servers for tests; published crates never need it.
 const SERVERS: &str = "annals-servers";
+/// Written from the description of the protocol, and kept apart from the code.
+const MODEL: &str = "annals-cassandra-model";
 /// The stores without a server, which the tests of other crates may use too.
 const LOCAL_STORES: [&str; 2] = ["annals-memory", "annals-embedded"];
 const SERVER_STORES: [&str; 2] = ["annals-dynamodb", "annals-cassandra"];
@@ -32,7 +34,7 @@ fn rule(package: &str) -> Option<May> {
         FACADE | "annals-cli" => May::AllPublished,
         // Examples see what users see.
         EXAMPLES => May::Only(vec![FACADE], vec![]),
-        CORE | SERVERS => May::Only(vec![], vec![]),
+        CORE | SERVERS | MODEL => May::Only(vec![], vec![]),
         PEKKO => May::Only(vec![CORE], vec![]),
         CONFORMANCE => May::Only(vec![CORE], stores),
         "annals-entity" | "annals-query" => {
