@@ -5,6 +5,7 @@
 mod conformance;
 mod large;
 mod lost;
+mod pekko_items;
 mod refused;
 mod support;
 mod wire;
