@@ -3,15 +3,19 @@
 //!
 //! | id | format | typed | as a value |
 //! | --- | --- | --- | --- |
+//! | 1 | Java's serialization, texts and numbers of it | [`JavaSerialized`] | shown |
 //! | 4, 21 | bytes | [`ByteArray`], [`ByteString`] | `{"base64": …}` |
-//! | 7 | Pekko's persistence messages | [`Message`] | |
-//! | 8 | container of a snapshot | [`read_snapshot`], [`write_snapshot`] | |
-//! | 16 | `Option`, `Done`, `ActorRef` … | [`Misc`] | |
+//! | 7 | Pekko's persistence messages | [`Message`] | shown |
+//! | 8 | container of a snapshot | [`read_snapshot`], [`write_snapshot`] | shown |
+//! | 16 | `Option`, `Done`, `ActorRef` … | [`Misc`] | shown |
 //! | 18, 19, 35 | long and int (little-endian), boolean | [`Long`], [`Int`], [`Boolean`] | number, boolean |
 //! | 20 | string | [`Text`] | string |
 //! | 31, 32 | Jackson JSON | [`JacksonJson`], [`JacksonOldCbor`], [`JacksonVariants`] | the JSON itself |
 //! | 33 | Jackson CBOR | [`JacksonCbor`], [`JacksonVariants`] | JSON |
-//! | 40 | Replicated Event Sourcing's metadata and counters | [`Replicated`] | |
+//! | 40 | Replicated Event Sourcing's metadata and counters | [`Replicated`] | shown |
+//!
+//! What is *shown* can be looked at as JSON, but is written back from its bytes only. Any other
+//! serializer's payloads stay the bytes they are.
 //!
 //! The typed serializers are for programs that know their events; [`value`] is for tools that do not.
 //!
@@ -25,6 +29,7 @@
 //!   skip what is [`deleted`](PersistentRepr::deleted), then [`PersistentRepr::into_event`];
 //! * a snapshot in one blob (Cassandra's column `snapshot`, DynamoDB's `pay`): [`read_snapshot`] with
 //!   the [`ManifestNames`] that the settings give;
+//! * an event that the DynamoDB plugin wrote with `Tagged` around it: [`untag`] each payload;
 //! * slices: [`PersistenceId::slice`](annals_core::PersistenceId::slice); lengths and hashes as Java
 //!   has them: [`java`].
 //!
@@ -40,6 +45,8 @@ mod manifest;
 mod protobuf;
 
 mod jackson;
+mod java_object;
+mod java_values;
 mod message;
 mod misc;
 mod payload_message;
@@ -57,6 +64,7 @@ pub use jackson::{
     Cbor, Jackson, JacksonCbor, JacksonClass, JacksonFormat, JacksonJson, JacksonOldCbor,
     JacksonVariants, Json, OldCbor,
 };
+pub use java_values::{JavaSerialized, untag};
 pub use manifest::{Manifest, ManifestNames, ManifestVersion};
 pub use message::{
     AtomicWrite, DeliverySnapshot, FsmSnapshot, FsmStateChange, Message, PersistentRepr,

@@ -1,11 +1,15 @@
 //! Payloads as JSON, for tools that do not know the types: read, print, write back.
 //!
+//! Messages of Pekko's own (serializers 7, 8, 16 and 40) and what Java serialized (1) are shown, and
+//! written back from their bytes alone.
+//!
 //! Bytes that have no form in JSON stand as `{"base64": "…"}`, at the top (serializers 4 and 21,
 //! unknown ones) and inside CBOR. Numbers of any size survive with the feature `exact-json`; without
 //! it an integer past 64 bits in JSON text loses digits, and one in CBOR is `Unsupported`.
 
 pub(crate) mod cbor;
 mod decimal;
+mod own;
 
 use std::sync::Arc;
 
@@ -20,6 +24,12 @@ use crate::jackson::read_cbor;
 use crate::primitive::{boolean, prefix, text};
 
 const NULL: i32 = 0;
+const JAVA: i32 = 1;
+const MESSAGE: i32 = 7;
+const CONTAINER: i32 = 8;
+const MISC: i32 = 16;
+const FILTERED: i32 = 34;
+const REPLICATED: i32 = 40;
 const BYTES: i32 = SerializerId::BYTES.get();
 const LONG: i32 = SerializerId::LONG.get();
 const INT: i32 = 19;
@@ -30,6 +40,9 @@ const JSON: i32 = SerializerId::JACKSON_JSON.get();
 const JSON_264: i32 = 32;
 const CBOR: i32 = SerializerId::JACKSON_CBOR.get();
 const BOOLEAN: i32 = 35;
+
+/// An event that was filtered out before it was replicated or sent on.
+const FILTERED_MANIFEST: &str = "F";
 
 const BASE64_KEY: &str = "base64";
 
@@ -69,9 +82,20 @@ pub fn raw_bytes(value: &Value) -> Option<Vec<u8>> {
 /// `Unsupported` for an unknown serializer, naming it and the manifest; `Corrupt` if the bytes are not
 /// what the serializer writes.
 pub fn decode(payload: &Payload) -> Result<Decoded> {
+    decode_at(payload, 0)
+}
+
+/// What `payload` means, which stands `depth` payloads deep.
+fn decode_at(payload: &Payload, depth: usize) -> Result<Decoded> {
     let bytes = &payload.bytes;
     Ok(Decoded::Json(match payload.serializer.get() {
         NULL => Value::Null,
+        FILTERED if payload.manifest.as_ref() == FILTERED_MANIFEST => Value::Null,
+        JAVA => return own::java(payload),
+        MESSAGE => own::message(payload, depth)?,
+        CONTAINER => own::container(payload, depth)?,
+        MISC => own::misc(payload, depth)?,
+        REPLICATED => own::replicated(payload)?,
         BYTES | BYTE_STRING => return Ok(Decoded::Raw(bytes.clone())),
         LONG => i64::from_le_bytes(prefix(bytes)?).into(),
         INT => i32::from_le_bytes(prefix(bytes)?).into(),
@@ -86,7 +110,8 @@ pub fn decode(payload: &Payload) -> Result<Decoded> {
     }))
 }
 
-/// The payload whose meaning is `value`. Serializers 4, 21 and unknown ones take `{"base64": "…"}`.
+/// The payload whose meaning is `value`. Serializers 4, 21, unknown ones and those of Pekko's own
+/// messages take `{"base64": "…"}`.
 ///
 /// # Errors
 /// `Invalid` if the serializer cannot write such a value; `Unsupported` for an unknown serializer,
@@ -102,6 +127,7 @@ pub fn encode(
     let integer = |what| value.as_i64().ok_or_else(|| expected(what));
     let bytes = match serializer.get() {
         NULL if value.is_null() => Vec::new(),
+        FILTERED if value.is_null() && manifest.as_ref() == FILTERED_MANIFEST => Vec::new(),
         NULL => return Err(expected("null")),
         BYTES | BYTE_STRING => {
             raw_bytes(value).ok_or_else(|| expected("{\"base64\": …} with valid base64"))?

@@ -5,6 +5,7 @@
 mod config;
 mod damage;
 mod jackson;
+mod java;
 mod messages;
 mod misc;
 mod replicated;

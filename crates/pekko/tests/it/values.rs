@@ -2,6 +2,8 @@
 
 use annals_core::{ErrorKind, Payload, SerializerId};
 use annals_pekko::value::{decode, encode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::hex;
@@ -106,4 +108,62 @@ fn a_value_of_the_wrong_kind_is_invalid() {
     }
     assert_eq!(decode(&payload(35, [2])).unwrap_err().kind(), ErrorKind::Corrupt);
     assert_eq!(decode(&payload(18, [0; 7])).unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+#[test]
+fn messages_of_pekkos_own_are_shown() {
+    let of = |id: i32, manifest: &str, bytes: &str| {
+        let payload = Payload::new(SerializerId::new(id), manifest, hex(bytes));
+        // They are written back from their bytes only.
+        let raw = json!({ "base64": STANDARD.encode(&payload.bytes) });
+        assert_eq!(encode(payload.serializer, manifest, &raw).unwrap(), payload);
+        decode(&payload).unwrap().into_json()
+    };
+    let x = json!({ "serializer_id": 20, "manifest": "", "payload": "x" });
+    let event = "0a0508141201781007 1a0170 6a0177".replace(' ', "");
+    assert_eq!(
+        of(7, "akka.persistence.PersistentImpl", &event),
+        json!({
+            "persistence_id": "p", "sequence_nr": 7, "timestamp": 0, "writer": "w", "deleted": false,
+            "event_manifest": "", "metadata": null, "payload": x,
+        })
+    );
+    let change = "org.apache.pekko.persistence.fsm.PersistentFSM$StateChangeEvent";
+    let paid = json!({ "state": "paid", "timeout_millis": 1500 });
+    assert_eq!(of(7, change, "0a04706169641880dea0cb05"), paid);
+    assert_eq!(of(8, "", "040000001400000078"), x);
+    assert_eq!(of(16, "C", "0a050a01781014"), x);
+    assert_eq!(of(16, "C", ""), json!(null));
+    assert_eq!(of(16, "DONE", ""), json!("Done"));
+    assert_eq!(of(16, "CF", "7b2261223a317d"), json!({ "a": 1 }));
+    assert_eq!(of(40, "AA", "0a0200ff"), json!({ "value": 255 }));
+    assert_eq!(
+        of(40, "RE", "0a0444432d4110071a140a080a0444432d4110070a080a0444432d4210032000"),
+        json!({
+            "origin_replica": "DC-A", "origin_sequence_nr": 7, "concurrent": false,
+            "version": { "DC-A": 7, "DC-B": 3 },
+        })
+    );
+    assert_eq!(of(1, "", "aced0005740003616263"), json!("abc"));
+    // An event inside that nobody here knows stays as bytes.
+    let unknown = json!({ "serializer_id": 77, "manifest": "", "payload": { "base64": "eA==" } });
+    assert_eq!(of(16, "C", "0a050a0178104d"), unknown);
+}
+
+#[test]
+fn a_filtered_event_is_null() {
+    let filtered = Payload::new(SerializerId::new(34), "F", Vec::new());
+    assert_eq!(decode(&filtered).unwrap().into_json(), json!(null));
+    assert_eq!(encode(filtered.serializer, "F", &json!(null)).unwrap(), filtered);
+}
+
+#[test]
+fn payloads_inside_payloads_have_an_end() {
+    let mut payload = Payload::new(SerializerId::new(20), "", "x");
+    for _ in 0..500 {
+        payload = annals_pekko::Misc::Option(Some(payload)).to_payload();
+    }
+    let text = decode(&payload).unwrap().into_json().to_string();
+    assert!(text.matches("serializer_id").count() < 12, "{text}");
+    assert!(text.contains("base64"));
 }
