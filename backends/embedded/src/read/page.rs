@@ -232,11 +232,12 @@ impl<'a> Builder<'a> {
         self.filter.add(position, body, &mut self.found)?;
         let (engine, after, until) = (self.engine, self.after, self.until);
         let place = |event: &Envelope| LogOffset::decode(&event.offset, engine.store_id).ok();
-        let mut number = 0;
-        self.found.retain(|event| {
-            number += 1;
-            number <= before || place(event).is_some_and(|at| after < at && at <= until)
-        });
+        let fits = |event: &Envelope| place(event).is_some_and(|at| after < at && at <= until);
+        // Only what came with this frame is looked at, and mostly all of it fits.
+        if !self.found.iter().skip(before).all(fits) {
+            let fresh = self.found.split_off(before);
+            self.found.extend(fresh.into_iter().filter(fits));
+        }
         self.bytes += body.len();
         self.next = LogOffset { position, events: u32::MAX };
         if self.found.len() > self.request.events_max {
