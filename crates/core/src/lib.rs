@@ -18,6 +18,7 @@ mod number;
 mod persistence_id;
 
 mod append;
+mod causation;
 mod event;
 mod payload;
 mod tag;
@@ -37,6 +38,7 @@ mod serializer;
 
 pub use append::{Append, AppendMode, Appended};
 pub use capabilities::Capabilities;
+pub use causation::Causation;
 pub use environment::{Clock, Ids, Sleep};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{NewEvent, StoredEvent};

@@ -123,7 +123,6 @@
 //! | durable state, replication, reliable delivery, cluster sharding | | not done: not part of annals yet |
 
 mod behaviour;
-mod causation;
 mod effect;
 mod format;
 mod measures;
@@ -143,8 +142,8 @@ mod shard;
 
 pub mod testkit;
 
+pub use annals_core::Causation;
 pub use behaviour::{Context, EventSourced};
-pub use causation::Causation;
 pub use effect::{Effect, Timer};
 pub use entity_ref::EntityRef;
 pub use format::{

@@ -119,6 +119,36 @@
 //! # }
 //! ```
 
+//!
+//! # What is told to the outside
+//!
+//! Why an event was written, and what follows from it, is read from its metadata
+//! ([`Causation::of`](annals_core::Causation::of), [`Causation::by`](annals_core::Causation::by)): a handler
+//! that sends a command because of an event hands it on, and the results of a [`Producer`] carry it unless
+//! they have metadata of their own.
+//!
+//! Spans (`tracing`, level debug, target `annals_query`):
+//!
+//! | span | from, to | fields |
+//! | --- | --- | --- |
+//! | `annals.handle` | a call of the handler, its answer; what the handler does is inside, commands to entities too | `projection`, `persistence_id` and `seq_nr` (of the first event), `events`, `correlation_id`, `causation_id`, `outcome` (`ok`, `failed`) |
+//! | `annals.save_offset` | the save of an offset, with the results that go with it | `projection`, `outcome` |
+//!
+//! So one request is followed by its `correlation_id`: from `annals.command` to `annals.append` in
+//! annals-entity, and by `persistence_id` and number to `annals.handle` here, in whatever process.
+//!
+//! Measures (`metrics`, with the feature `metrics`). Each has the label `projection`, the name of its
+//! offset ([`ProjectionHandle::key`]):
+//!
+//! | name | kind | other labels | what |
+//! | --- | --- | --- | --- |
+//! | `annals_projection_events_total` | counter | `outcome`: `handled`, `skipped` | events that were dealt with |
+//! | `annals_projection_handle_seconds` | histogram | `outcome`: `ok`, `failed` | calls of the handler |
+//! | `annals_projection_retries_total` | counter | | calls that failed and are tried again |
+//! | `annals_projection_save_seconds` | histogram | `outcome`: `ok` or the error's kind | saves of offsets, with results |
+//! | `annals_projection_parked` | gauge | | events that are parked |
+//! | `annals_projection_behind_seconds` | gauge | | how old the newest handled event was then |
+
 mod options;
 mod query;
 

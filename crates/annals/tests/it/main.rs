@@ -6,3 +6,4 @@ mod flights;
 mod http;
 mod open;
 mod program;
+mod spans;

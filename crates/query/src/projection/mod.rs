@@ -11,8 +11,10 @@ mod handle;
 mod handler;
 mod settings;
 
+mod board;
 mod keeper;
 mod lot;
+mod measures;
 mod runner;
 mod work;
 
@@ -28,7 +30,7 @@ pub use runner::ProjectionRunner;
 pub use settings::{Components, GiveUp, Instance, OnFailure, ProjectionSettings, Source};
 
 use runner::Plan;
-use work::{Grouped, Producing, Single, Transaction, Work};
+use work::{Following, Producing, Transaction, Work};
 
 /// How many commands wait for a runner.
 const COMMANDS_MAX: usize = 16;
@@ -79,7 +81,7 @@ impl Projection {
         self,
         handler: impl Handler,
     ) -> Result<(ProjectionRunner, ProjectionHandle)> {
-        self.build(true, |_| Box::new(Single(handler)))
+        self.build(true, |_| Box::new(Following::one_by_one(handler)))
     }
 
     /// Handles each event at least once (P1), many together.
@@ -90,7 +92,7 @@ impl Projection {
         self,
         handler: impl GroupedHandler,
     ) -> Result<(ProjectionRunner, ProjectionHandle)> {
-        self.build(true, |_| Box::new(Grouped(handler)))
+        self.build(true, |_| Box::new(Following::in_groups(handler)))
     }
 
     /// Appends the results of each event to the entity `results` of the same store exactly once (P2).

@@ -5,22 +5,26 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 
 use annals_core::{
-    BoxStream, Envelope, Error, ErrorKind, Offset, Page, Result, Retry, Scope, Store, WriterId,
+    Envelope, Error, ErrorKind, Offset, Page, Result, Retry, Scope, Store, WriterId,
 };
+use futures_util::FutureExt;
 use futures_util::future::{Either, select};
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::Share;
+use super::board::Board;
 use super::handle::{Command, ProjectionPhase, ProjectionStatus};
 use super::keeper::Keeper;
 use super::lot::{Lot, lies_ahead};
+use super::measures::Measures;
 use super::settings::{Components, ProjectionSettings};
 use super::work::Work;
-use crate::{Extent, Query};
+use supply::Supply;
 
 mod acting;
+mod calls;
 mod commands;
+mod supply;
 
 type Sleeping = std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
@@ -46,6 +50,7 @@ pub struct ProjectionRunner {
     /// `None` once there is no handle any more.
     commands: Option<mpsc::Receiver<Command>>,
     status: watch::Sender<ProjectionStatus>,
+    measures: Measures,
 }
 
 /// How often a runner that has saved nothing yet starts again after a conflict.
@@ -60,8 +65,9 @@ impl ProjectionRunner {
         commands: mpsc::Receiver<Command>,
         status: watch::Sender<ProjectionStatus>,
     ) -> Self {
+        let measures = Measures::new(&plan.key, &components.clock);
         let keeper = Keeper::new(store, components, plan.settings.store_retry);
-        Self { plan, keeper, work, commands: Some(commands), status }
+        Self { plan, keeper, work, commands: Some(commands), status, measures }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -119,18 +125,18 @@ impl ProjectionRunner {
         let reached = self.work.load(&mut self.keeper, &self.plan.key).await?;
         let lot = Lot::load(&self.keeper, &self.plan.key, self.plan.writer.clone()).await?;
         self.work.start(&mut self.keeper).await?;
-        let Self { plan, keeper, work, commands, status } = self;
+        let Self { plan, keeper, work, commands, status, measures } = self;
         let work = &mut **work;
-        let query = Query::new(keeper.store.read_journal.clone());
-        let pages = query.pages(plan.scope.clone(), Extent::Live, reached.clone());
+        let supply = Supply::new(keeper, &plan.scope, reached.clone());
         let mut run = Run {
             plan,
             keeper,
             work,
             commands,
-            status,
+            board: Board::new(status, measures),
+            measures,
             lot,
-            pages,
+            supply,
             page: None,
             index: 0,
             looked_at: reached.clone(),
@@ -150,7 +156,7 @@ impl ProjectionRunner {
         run.settle_parked().await?;
         run.drop_ahead().await?;
         let parked = run.lot.len();
-        run.status.send_modify(|status| {
+        run.board.change(|status| {
             status.phase = ProjectionPhase::Running;
             status.parked = parked;
             status.reached.clone_from(&reached);
@@ -166,9 +172,10 @@ struct Run<'a> {
     keeper: &'a mut Keeper,
     work: &'a mut dyn Work,
     commands: &'a mut Option<mpsc::Receiver<Command>>,
-    status: &'a watch::Sender<ProjectionStatus>,
+    board: Board<'a>,
+    measures: &'a Measures,
     lot: Lot,
-    pages: BoxStream<'static, Result<Page>>,
+    supply: Supply,
     /// The page in hand, from `index` on.
     page: Option<Page>,
     index: usize,
@@ -218,7 +225,7 @@ impl Run<'_> {
                 Input::SaveDue => self.save().await?,
                 Input::BackOffOver => {
                     self.back_off = None;
-                    self.show(ProjectionPhase::Running);
+                    self.board.show(ProjectionPhase::Running);
                 }
                 Input::GroupDue => {
                     self.group_due = None;
@@ -227,6 +234,7 @@ impl Run<'_> {
                 Input::Page(Some(Ok(page))) => {
                     (self.page, self.index) = (Some(page), 0);
                     self.read_retry = None;
+                    self.supply.begin().await;
                     // A handler that never waits must not keep a thread to itself.
                     tokio::task::yield_now().await;
                 }
@@ -237,10 +245,6 @@ impl Run<'_> {
                 Input::Ready => self.act().await?,
             }
         }
-    }
-
-    fn show(&self, phase: ProjectionPhase) {
-        self.status.send_modify(|status| status.phase = phase);
     }
 
     fn sleep(&self, duration: std::time::Duration) -> Sleeping {
@@ -254,8 +258,9 @@ impl Run<'_> {
         if self.is_ready() {
             return Input::Ready;
         }
+        self.board.tell();
         let paused = self.paused;
-        let Self { commands, save_due, back_off, group_due, pages, .. } = self;
+        let Self { commands, save_due, back_off, group_due, supply, .. } = self;
         let command = pin!(async {
             if let Some(received) = commands {
                 if let Some(command) = received.recv().await {
@@ -281,8 +286,8 @@ impl Run<'_> {
                 back_off.await;
                 return Input::BackOffOver;
             }
-            let Some(due) = group_due else { return Input::Page(pages.next().await) };
-            match select(pages.next(), due).await {
+            let Some(due) = group_due else { return Input::Page(supply.next().await) };
+            match select(pin!(supply.next()), due).await {
                 Either::Left((page, _)) => Input::Page(page),
                 Either::Right(_) => Input::GroupDue,
             }
@@ -304,7 +309,7 @@ impl Run<'_> {
 
     fn back_off(&mut self, delay: std::time::Duration, error: String) {
         self.back_off = Some(self.sleep(delay));
-        self.status.send_modify(|status| {
+        self.board.change(|status| {
             status.phase = ProjectionPhase::BackingOff;
             status.error = Some(error);
         });
@@ -312,9 +317,7 @@ impl Run<'_> {
 
     /// Reads behind what was looked at.
     fn read_on(&mut self) {
-        let query = Query::new(self.keeper.store.read_journal.clone());
-        let after = self.looked_at.clone();
-        self.pages = query.pages(self.plan.scope.clone(), Extent::Live, after);
+        self.supply = Supply::new(self.keeper, &self.plan.scope, self.looked_at.clone());
     }
 
     /// Takes out of the lot what was handled when the projection ended.

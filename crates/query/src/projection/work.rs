@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use annals_core::{
-    Append, Envelope, Error, NewEvent, Offset, PersistenceId, Result, SeqNr, WriterId,
+    Append, Causation, Envelope, Error, NewEvent, Offset, PersistenceId, Result, SeqNr, WriterId,
 };
 use async_trait::async_trait;
 
@@ -41,41 +41,26 @@ pub(crate) trait Work: Send {
     }
 }
 
-/// At least once, one by one.
-pub(crate) struct Single<H>(pub(crate) H);
+/// At least once: the offset follows what was handled.
+pub(crate) struct Following<H> {
+    handler: H,
+    groups: bool,
+}
 
-#[async_trait]
-impl<H: Handler> Work for Single<H> {
-    async fn start(&mut self, _: &mut Keeper) -> Result<()> {
-        Ok(())
-    }
-
-    async fn load(&mut self, keeper: &mut Keeper, key: &str) -> Result<Option<Offset>> {
-        keeper.load(key).await
-    }
-
-    async fn handle(
-        &mut self,
-        _: &str,
-        events: &[Envelope],
-        _: &Offset,
-    ) -> Result<(), HandlerError> {
-        for event in events {
-            self.0.handle(event).await?;
-        }
-        Ok(())
-    }
-
-    async fn save(&mut self, keeper: &mut Keeper, key: &str, offset: &Offset) -> Result<()> {
-        keeper.save(key, offset).await
+impl<H: GroupedHandler> Following<H> {
+    pub(crate) fn in_groups(handler: H) -> Self {
+        Self { handler, groups: true }
     }
 }
 
-/// At least once, in groups.
-pub(crate) struct Grouped<H>(pub(crate) H);
+impl<H: Handler> Following<OneByOne<H>> {
+    pub(crate) fn one_by_one(handler: H) -> Self {
+        Self { handler: OneByOne(handler), groups: false }
+    }
+}
 
 #[async_trait]
-impl<H: GroupedHandler> Work for Grouped<H> {
+impl<H: GroupedHandler> Work for Following<H> {
     async fn start(&mut self, _: &mut Keeper) -> Result<()> {
         Ok(())
     }
@@ -90,7 +75,7 @@ impl<H: GroupedHandler> Work for Grouped<H> {
         events: &[Envelope],
         _: &Offset,
     ) -> Result<(), HandlerError> {
-        self.0.handle(events).await
+        self.handler.handle(events).await
     }
 
     async fn save(&mut self, keeper: &mut Keeper, key: &str, offset: &Offset) -> Result<()> {
@@ -98,7 +83,20 @@ impl<H: GroupedHandler> Work for Grouped<H> {
     }
 
     fn groups(&self) -> bool {
-        true
+        self.groups
+    }
+}
+
+/// A handler of single events as one of groups.
+pub(crate) struct OneByOne<H>(H);
+
+#[async_trait]
+impl<H: Handler> GroupedHandler for OneByOne<H> {
+    async fn handle(&mut self, events: &[Envelope]) -> Result<(), HandlerError> {
+        for event in events {
+            self.0.handle(event).await?;
+        }
+        Ok(())
     }
 }
 
@@ -203,7 +201,8 @@ impl<H: Producer> Work for Producing<H> {
         _: &Offset,
     ) -> Result<(), HandlerError> {
         for event in events {
-            let results = self.handler.handle(event).await?;
+            let mut results = self.handler.handle(event).await?;
+            hand_on(event, &mut results);
             if !results.is_empty() {
                 self.pending.push_back((event.offset.clone(), results));
             }
@@ -223,5 +222,17 @@ impl<H: Producer> Work for Producing<H> {
             saved = Some(end);
         }
         if saved.as_ref() == Some(offset) { Ok(()) } else { keeper.save(key, offset).await }
+    }
+}
+
+/// Results of an event whose cause is known say so, unless they have metadata of their own: so that one
+/// can follow from a command to its event, to what came of it.
+fn hand_on(event: &Envelope, results: &mut [NewEvent]) {
+    if results.is_empty() || Causation::of(event).is_none() {
+        return;
+    }
+    let cause = Causation::by(event).to_metadata();
+    for result in results.iter_mut().filter(|result| result.metadata.is_none()) {
+        result.metadata.clone_from(&cause);
     }
 }

@@ -75,7 +75,7 @@ impl Run<'_> {
 
     /// Everything up to `offset` is dealt with: `events` more than before.
     fn reach(&mut self, offset: Offset, events: usize) {
-        self.status.send_modify(|status| status.reached = Some(offset.clone()));
+        self.board.reached(offset.clone());
         self.reached = Some(offset);
         self.unsaved += events;
         if self.save_due.is_none() {
@@ -87,7 +87,7 @@ impl Run<'_> {
     pub(super) async fn save(&mut self) -> Result<()> {
         self.save_due = None;
         let Some(offset) = self.reached.clone().filter(|_| self.unsaved > 0) else { return Ok(()) };
-        let saved = self.work.save(self.keeper, &self.plan.key, &offset).await;
+        let saved = self.save_as(&self.plan.key, &offset).await;
         saved.map_err(|error| error.context("its offset was not saved"))?;
         self.saved(offset);
         Ok(())
@@ -96,7 +96,7 @@ impl Run<'_> {
     fn saved(&mut self, offset: Offset) {
         self.unsaved = 0;
         self.save_due = None;
-        self.status.send_modify(|status| status.saved = Some(offset));
+        self.board.change(|status| status.saved = Some(offset));
     }
 
     /// Handles the group, or the first event of one that failed.
@@ -118,7 +118,7 @@ impl Run<'_> {
             self.reach(offset, 1);
             return Ok(());
         }
-        match self.work.handle(&self.plan.key, events, &offset).await {
+        match self.handle_group(count, &offset).await {
             Ok(()) => self.handled(count, offset).await,
             Err(error) => self.failed(count, offset, error).await,
         }
@@ -127,12 +127,9 @@ impl Run<'_> {
     async fn handled(&mut self, count: usize, offset: Offset) -> Result<()> {
         let last = count.checked_sub(1).and_then(|last| self.group.get(last));
         let timestamp = last.map(|event| event.event.timestamp);
-        self.status.send_modify(|status| {
-            status.handled += u64::try_from(count).unwrap_or(u64::MAX);
-            status.handled_timestamp = timestamp;
-        });
         self.take_out(count);
         self.reach(offset.clone(), count);
+        self.board.handled(count, timestamp);
         if self.work.commits() {
             self.saved(offset);
         } else if self.unsaved >= self.plan.settings.save_after_events {
@@ -163,6 +160,7 @@ impl Run<'_> {
         let ids = self.keeper.components.ids.clone();
         let retry = self.retry.get_or_insert_with(|| on_failure.retry.start(ids));
         if let Some(delay) = retry.next_delay() {
+            self.measures.retried();
             self.back_off(delay, error.to_string());
             return Ok(());
         }
@@ -178,7 +176,7 @@ impl Run<'_> {
                 let _ = self.save().await;
                 return Err(gave_up(&event, error));
             }
-            GiveUp::Skip => self.status.send_modify(|status| {
+            GiveUp::Skip => self.board.change(|status| {
                 status.skipped += 1;
                 status.error = Some(error.to_string());
             }),
@@ -186,7 +184,7 @@ impl Run<'_> {
         }
         self.take_out(1);
         self.reach(offset, 1);
-        self.show(ProjectionPhase::Running);
+        self.board.show(ProjectionPhase::Running);
         Ok(())
     }
 
@@ -201,7 +199,7 @@ impl Run<'_> {
         }
         self.lot.park(self.keeper, event, reason.clone()).await?;
         let parked = self.lot.len();
-        self.status.send_modify(|status| {
+        self.board.change(|status| {
             status.parked = parked;
             status.error = Some(reason);
         });

@@ -19,12 +19,12 @@ impl Run<'_> {
             Command::Pause(answer) => {
                 self.save().await?;
                 self.paused = true;
-                self.show(ProjectionPhase::Paused);
+                self.board.show(ProjectionPhase::Paused);
                 let _ = answer.send(Ok(()));
             }
             Command::Resume(answer) => {
                 self.paused = false;
-                self.show(ProjectionPhase::Running);
+                self.board.show(ProjectionPhase::Running);
                 let _ = answer.send(Ok(()));
             }
             Command::Rewind(to, answer) => {
@@ -58,8 +58,8 @@ impl Run<'_> {
                 Err(error) if error.kind() == ErrorKind::Invalid => return Ok(Err(error)),
                 read => read?,
             };
-            self.work.save(self.keeper, &self.plan.key, offset).await?;
-            self.status.send_modify(|status| status.saved = to.clone());
+            self.save_as(&self.plan.key, offset).await?;
+            self.board.change(|status| status.saved = to.clone());
         }
         self.end_group();
         (self.page, self.index) = (None, 0);
@@ -69,12 +69,12 @@ impl Run<'_> {
         self.read_on();
         self.drop_ahead().await?;
         let parked = self.lot.len();
-        self.status.send_modify(|status| {
+        self.board.change(|status| {
             status.reached = to;
             status.parked = parked;
         });
         if !self.paused {
-            self.show(ProjectionPhase::Running);
+            self.board.show(ProjectionPhase::Running);
         }
         Ok(Ok(()))
     }
@@ -97,19 +97,17 @@ impl Run<'_> {
                 }
                 Err(error) => return Ok(Err(error)),
             };
-            if let Err(error) = self.work.handle(&key, &[envelope], offset).await {
+            if let Err(error) = self.handle(&key, &[envelope], offset).await {
                 let message = format!("event {seq_nr} of {id} stays parked: {error}");
                 return Ok(Err(Error::unavailable(message).with_source(error)));
             }
             if !self.work.commits() {
-                self.work.save(self.keeper, &key, offset).await?;
+                self.save_as(&key, offset).await?;
             }
             self.lot.settle(id, offset);
             let parked = self.lot.len();
-            self.status.send_modify(|status| {
-                status.handled += 1;
-                status.parked = parked;
-            });
+            self.board.handled(1, None);
+            self.board.change(|status| status.parked = parked);
         }
         self.lot.done(self.keeper, id).await?;
         Ok(Ok(()))
@@ -122,7 +120,7 @@ impl Run<'_> {
         self.save().await?;
         self.lot.drop_event(self.keeper, id, event.seq_nr).await?;
         let parked = self.lot.len();
-        self.status.send_modify(|status| {
+        self.board.change(|status| {
             status.skipped += 1;
             status.parked = parked;
         });

@@ -11,7 +11,9 @@ use annals_query::{
 };
 use async_trait::async_trait;
 
-use super::world::{Recorder, SECOND, components, eager, said, stores, write, write_rounds};
+use super::world::{
+    Reaches, Recorder, SECOND, components, eager, said, stores, write, write_rounds,
+};
 
 #[tokio::test]
 async fn events_are_handled_in_order_and_the_offset_follows() {
@@ -21,9 +23,9 @@ async fn events_are_handled_in_order_and_the_offset_follows() {
         let projection = Projection::new("p", Source::All, store.clone(), components());
         let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.handled == 6).await.unwrap();
+        handle.reaches(|status| status.handled == 6).await.unwrap();
         write(&store, "a", 4).await;
-        handle.wait_for(|status| status.handled == 7).await.unwrap();
+        handle.reaches(|status| status.handled == 7).await.unwrap();
         handle.stop().await;
         running.await.unwrap().unwrap();
 
@@ -47,14 +49,14 @@ async fn a_crash_between_handler_and_save_repeats_and_skips_nothing() {
             || Projection::new("p", Source::All, store.clone(), components()).with_settings(seldom);
         let (runner, handle) = projection().at_least_once(recorder.clone()).unwrap();
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.handled == 5).await.unwrap();
+        handle.reaches(|status| status.handled == 5).await.unwrap();
         running.abort();
         assert!(running.await.unwrap_err().is_cancelled());
         assert_eq!(handle.status().phase, ProjectionPhase::Stopped);
 
         let (runner, handle) = projection().at_least_once(recorder.clone()).unwrap();
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.handled == 2).await.unwrap();
+        handle.reaches(|status| status.handled == 2).await.unwrap();
         handle.stop().await;
         running.await.unwrap().unwrap();
         // Saved after three, so the last two are handled twice.
@@ -71,10 +73,10 @@ async fn the_offset_is_saved_after_a_while() {
     let recorder = Recorder::default();
     let (runner, handle) = projection.with_settings(settings).at_least_once(recorder).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.handled == 2).await.unwrap();
+    handle.reaches(|status| status.handled == 2).await.unwrap();
     assert_eq!(store.offsets.load_offset("p").await.unwrap(), None);
     let start = tokio::time::Instant::now();
-    handle.wait_for(|status| status.saved.is_some()).await.unwrap();
+    handle.reaches(|status| status.saved.is_some()).await.unwrap();
     assert_eq!(start.elapsed().as_secs(), 1);
     running.abort();
     assert!(store.offsets.load_offset("p").await.unwrap().is_some());
@@ -103,7 +105,7 @@ async fn a_failing_handler_is_retried_with_back_off_and_never_moves_the_offset()
         recorder.heal();
         let (runner, handle) = projection().at_least_once(recorder.clone()).unwrap();
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.handled == 2).await.unwrap();
+        handle.reaches(|status| status.handled == 2).await.unwrap();
         running.abort();
         assert_eq!(recorder.seen(), ["a:1", "a:2", "a:3", "a:4"], "{name}");
     }
@@ -118,7 +120,7 @@ async fn a_skipped_event_is_counted_and_the_rest_goes_on() {
         .with_settings(eager(OnFailure::SKIP));
     let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    let status = handle.wait_for(|status| status.skipped == 2).await.unwrap();
+    let status = handle.reaches(|status| status.skipped == 2).await.unwrap();
     assert_eq!((status.handled, status.error), (2, Some("a:4 cannot be handled".into())));
     handle.stop().await;
     running.await.unwrap().unwrap();
@@ -177,7 +179,7 @@ async fn groups_are_bounded_and_a_failing_one_is_taken_apart() {
     let projection = Projection::new("p", Source::All, store.clone(), components());
     let (runner, handle) = projection.with_settings(settings).grouped(groups.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.handled == 9).await.unwrap();
+    handle.reaches(|status| status.handled == 9).await.unwrap();
     handle.stop().await;
     running.await.unwrap().unwrap();
     assert_eq!(*groups.1.lock(), [4, 1, 1, 1, 2]);
@@ -197,10 +199,10 @@ async fn a_group_waits_for_more_events_for_a_while() {
     tokio::time::sleep(SECOND / 2).await;
     write(&store, "a", 2).await;
     let start = tokio::time::Instant::now();
-    handle.wait_for(|status| status.handled == 2).await.unwrap();
+    handle.reaches(|status| status.handled == 2).await.unwrap();
     assert_eq!(start.elapsed(), SECOND / 2);
     write_rounds(&store, &["b"], 3).await;
-    handle.wait_for(|status| status.handled == 5).await.unwrap();
+    handle.reaches(|status| status.handled == 5).await.unwrap();
     assert_eq!(start.elapsed(), SECOND / 2, "a full group does not wait");
     running.abort();
     assert_eq!(*groups.1.lock(), [2, 3]);

@@ -2,6 +2,8 @@
 
 mod at_least_once;
 mod exactly_once;
+#[cfg(feature = "metrics")]
+mod measures;
 mod parking;
 mod simulation;
 mod steering;

@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use tokio::task::JoinHandle;
 
 use super::exactly_once::{Numbers, Rows, numbered};
-use super::world::{Recorder, SECOND, components, eager, history, id, stores, write, write_rounds};
+use super::world::{
+    Reaches, Recorder, SECOND, components, eager, history, id, stores, write, write_rounds,
+};
 
 fn start(
     store: &Store,
@@ -40,7 +42,7 @@ async fn later_events_of_the_entity_wait_and_are_handled_in_order() {
         write_rounds(&store, &["a", "b"], 3).await;
         let recorder = Recorder::failing_on(&["a:2"]);
         let (running, handle) = start(&store, &recorder);
-        handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+        handle.reaches(|status| status.handled + status.parked as u64 == 6).await.unwrap();
         assert_eq!(recorder.seen(), ["a:1", "b:1", "b:2", "b:3"], "{name}");
         let events = handle.parked().await.unwrap();
         assert_eq!(events[0].reason, "a:2 cannot be handled");
@@ -55,7 +57,7 @@ async fn later_events_of_the_entity_wait_and_are_handled_in_order() {
         handle.retry_parked(None).await.unwrap();
         assert!(parked(&handle).await.is_empty(), "{name}");
         write(&store, "a", 4).await;
-        handle.wait_for(|status| status.handled == 7).await.unwrap();
+        handle.reaches(|status| status.handled == 7).await.unwrap();
         stop(running, &handle).await;
         let wanted = ["a:1", "b:1", "b:2", "b:3", "a:2", "a:3", "a:4"];
         assert_eq!(recorder.seen(), wanted, "{name}");
@@ -68,7 +70,7 @@ async fn parked_events_stay_parked_over_a_restart() {
         write_rounds(&store, &["a"], 4).await;
         let recorder = Recorder::failing_on(&["a:1", "a:3"]);
         let (running, handle) = start(&store, &recorder);
-        handle.wait_for(|status| status.parked == 4).await.unwrap();
+        handle.reaches(|status| status.parked == 4).await.unwrap();
         recorder.fails_on.lock().retain(|what| what != "a:1");
         let refused = handle.retry_parked(None).await.unwrap_err();
         assert!(refused.to_string().contains("event 3 of a"), "{refused}");
@@ -79,7 +81,7 @@ async fn parked_events_stay_parked_over_a_restart() {
         let (running, handle) = start(&store, &recorder);
         assert_eq!(parked(&handle).await, ["a:3", "a:4"], "{name}");
         write(&store, "a", 5).await;
-        handle.wait_for(|status| status.parked == 3).await.unwrap();
+        handle.reaches(|status| status.parked == 3).await.unwrap();
         handle.retry_parked(Some(id("a"))).await.unwrap();
         stop(running, &handle).await;
         assert_eq!(recorder.seen(), ["a:1", "a:2", "a:3", "a:4", "a:5"], "{name}");
@@ -96,7 +98,7 @@ async fn the_first_parked_event_can_be_skipped() {
     write_rounds(&store, &["a"], 3).await;
     let recorder = Recorder::failing_on(&["a:1"]);
     let (running, handle) = start(&store, &recorder);
-    handle.wait_for(|status| status.parked == 3).await.unwrap();
+    handle.reaches(|status| status.parked == 3).await.unwrap();
     let none = handle.skip_parked(id("b")).await.unwrap_err();
     assert_eq!(none.kind(), ErrorKind::Invalid);
     handle.skip_parked(id("a")).await.unwrap();
@@ -112,7 +114,7 @@ async fn a_parked_event_that_was_deleted_can_only_be_skipped() {
     write_rounds(&store, &["a"], 2).await;
     let recorder = Recorder::failing_on(&["a:1"]);
     let (running, handle) = start(&store, &recorder);
-    handle.wait_for(|status| status.parked == 2).await.unwrap();
+    handle.reaches(|status| status.parked == 2).await.unwrap();
     let to = annals_core::SeqNr::new(1).unwrap();
     store.journal.delete_to(&id("a"), to).await.unwrap();
     recorder.heal();
@@ -142,16 +144,16 @@ async fn what_lies_ahead_of_a_rewind_is_handled_anew() {
     write_rounds(&store, &["a", "b"], 3).await;
     let recorder = Recorder::failing_on(&["a:1", "b:3"]);
     let (running, handle) = start(&store, &recorder);
-    handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+    handle.reaches(|status| status.handled + status.parked as u64 == 6).await.unwrap();
     assert_eq!(parked(&handle).await, ["a:1", "a:2", "a:3", "b:3"]);
     recorder.heal();
     // Behind a:1, so that one still waits, and what follows waits for it anew.
     let page = store.read_journal.page(&Scope::All, None, None, 1).await.unwrap();
     handle.rewind(Some(page.events()[0].offset.clone())).await.unwrap();
-    handle.wait_for(|status| status.parked == 3 && status.handled == 5).await.unwrap();
+    handle.reaches(|status| status.parked == 3 && status.handled == 5).await.unwrap();
     assert_eq!(parked(&handle).await, ["a:1", "a:2", "a:3"]);
     handle.rewind(None).await.unwrap();
-    handle.wait_for(|status| status.handled == 11).await.unwrap();
+    handle.reaches(|status| status.handled == 11).await.unwrap();
     assert!(parked(&handle).await.is_empty());
     stop(running, &handle).await;
     let seen = recorder.seen();
@@ -180,7 +182,7 @@ async fn results_of_a_retry_are_stored_once_though_a_crash_follows() {
             let running = tokio::spawn(runner.run());
             if round == 0 {
                 numbers.recorder.fails_on.lock().push("a:1".to_owned());
-                handle.wait_for(|status| (status.parked, status.handled) == (1, 1)).await.unwrap();
+                handle.reaches(|status| (status.parked, status.handled) == (1, 1)).await.unwrap();
                 numbers.recorder.heal();
                 handle.retry_parked(None).await.unwrap();
             } else {
@@ -221,14 +223,14 @@ async fn a_waiting_event_never_moves_the_offset_past_the_group_before_it() {
     let store = MemoryStore::new().store();
     write(&store, "a", 1).await;
     let recorder = Recorder::failing_on(&["a:1", "b:1"]);
-    let hourly = RetryPolicy { first: SECOND * 3600, max: SECOND * 3600, retries_max: 2 };
-    let settings = eager(OnFailure::PARK.with_retry(hourly)).with_group(3, Duration::ZERO);
-    let settings = settings.with_on_failure(OnFailure::PARK.with_retry(hourly));
+    let slowly = RetryPolicy { first: SECOND * 9, max: SECOND * 9, retries_max: 2 };
+    let settings = eager(OnFailure::PARK.with_retry(slowly)).with_group(3, Duration::ZERO);
+    let settings = settings.with_on_failure(OnFailure::PARK.with_retry(slowly));
     let projection = Projection::new("p", Source::All, store.clone(), components());
     let projection = projection.with_settings(settings);
     let (runner, handle) = projection.grouped(Together(recorder)).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.parked == 1).await.unwrap();
+    handle.reaches(|status| status.parked == 1).await.unwrap();
     handle.pause().await.unwrap();
     for (entity, seq_nr) in [("b", 1), ("a", 2), ("b", 2)] {
         write(&store, entity, seq_nr).await;
@@ -237,7 +239,7 @@ async fn a_waiting_event_never_moves_the_offset_past_the_group_before_it() {
     let fails = |status: &ProjectionStatus| {
         status.parked == 1 && status.error.as_deref() == Some("b:1 cannot be handled")
     };
-    handle.wait_for(fails).await.unwrap();
+    handle.reaches(fails).await.unwrap();
     let saved = store.offsets.load_offset("p").await.unwrap().map(|stored| stored.offset);
     let page = store.read_journal.page(&Scope::All, saved.as_ref(), None, 9).await.unwrap();
     let ahead: Vec<_> = page.events().iter().map(|event| event.persistence_id.as_str()).collect();
@@ -255,7 +257,7 @@ async fn later_events_of_the_same_group_wait_as_well() {
     let rows = Rows { recorder: recorder.clone(), ..Rows::default() };
     let (runner, handle) = projection.transactional(rows.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.handled + status.parked as u64 == 6).await.unwrap();
+    handle.reaches(|status| status.handled + status.parked as u64 == 6).await.unwrap();
     assert_eq!(parked(&handle).await, ["a:2", "a:3"]);
     recorder.heal();
     handle.retry_parked(None).await.unwrap();

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 
 use super::exactly_once::{Numbers, Rows, numbered};
 use super::world::{
-    Flaky, Recorder, SECOND, components, draw, eager, embedded, history, id, write,
+    Flaky, Reaches, Recorder, SECOND, components, draw, eager, embedded, history, id, write,
 };
 
 const ENTITIES: [&str; 3] = ["a", "b", "c"];
@@ -198,7 +198,7 @@ async fn a_store_that_fails_now_and_then_does_not_end_the_projection() {
         let running = tokio::spawn(runner.run());
         for seq_nr in 1..=40 {
             write(&store, "a", seq_nr).await;
-            let handled = handle.wait_for(|status| status.handled == seq_nr);
+            let handled = handle.reaches(|status| status.handled == seq_nr);
             tokio::time::timeout(SECOND * 10, handled).await.unwrap().unwrap();
         }
         handle.stop().await;

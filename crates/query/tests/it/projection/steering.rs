@@ -6,7 +6,7 @@ use annals_core::{ErrorKind, Scope, Tag};
 use annals_memory::MemoryStore;
 use annals_query::{Instance, OnFailure, Projection, ProjectionPhase, ProjectionSettings, Source};
 
-use super::world::{Recorder, SECOND, components, eager, id, stores, write, write_rounds};
+use super::world::{Reaches, Recorder, SECOND, components, eager, id, stores, write, write_rounds};
 
 #[tokio::test]
 async fn a_paused_projection_handles_nothing_until_it_is_resumed() {
@@ -16,7 +16,7 @@ async fn a_paused_projection_handles_nothing_until_it_is_resumed() {
     let projection = Projection::new("p", Source::All, store.clone(), components());
     let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.handled == 1).await.unwrap();
+    handle.reaches(|status| status.handled == 1).await.unwrap();
     handle.pause().await.unwrap();
     let status = handle.status();
     assert_eq!(status.phase, ProjectionPhase::Paused);
@@ -29,7 +29,7 @@ async fn a_paused_projection_handles_nothing_until_it_is_resumed() {
     let lag = handle.lag(10).await.unwrap();
     assert_eq!((lag.events, lag.more, lag.age), (1, false, Duration::from_secs(60)));
     handle.resume().await.unwrap();
-    handle.wait_for(|status| status.handled == 2).await.unwrap();
+    handle.reaches(|status| status.handled == 2).await.unwrap();
     assert_eq!(handle.lag(10).await.unwrap(), annals_query::Lag::default());
     handle.stop().await;
     running.await.unwrap().unwrap();
@@ -56,14 +56,14 @@ async fn a_rewound_projection_handles_the_events_again() {
         let projection = || Projection::new("p", Source::All, store.clone(), components());
         let (runner, handle) = projection().at_least_once(recorder.clone()).unwrap();
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.handled == 4).await.unwrap();
+        handle.reaches(|status| status.handled == 4).await.unwrap();
         let page = store.read_journal.page(&Scope::All, None, None, 10).await.unwrap();
         let third = page.events()[2].offset.clone();
         handle.rewind(Some(third.clone())).await.unwrap();
         let saved = store.offsets.load_offset("p").await.unwrap().unwrap();
-        handle.wait_for(|status| status.handled == 5).await.unwrap();
+        handle.reaches(|status| status.handled == 5).await.unwrap();
         handle.rewind(None).await.unwrap();
-        handle.wait_for(|status| status.handled == 9).await.unwrap();
+        handle.reaches(|status| status.handled == 9).await.unwrap();
         handle.stop().await;
         running.await.unwrap().unwrap();
         assert_eq!(saved.offset, third, "{name}: a rewind is saved at once");
@@ -82,10 +82,10 @@ async fn a_rewind_to_a_foreign_offset_is_invalid_and_changes_nothing() {
     let projection = Projection::new("p", Source::All, store.clone(), components());
     let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    handle.wait_for(|status| status.handled == 2).await.unwrap();
+    handle.reaches(|status| status.handled == 2).await.unwrap();
     assert_eq!(handle.rewind(foreign).await.unwrap_err().kind(), ErrorKind::Invalid);
     write(&store, "a", 3).await;
-    handle.wait_for(|status| status.handled == 3).await.unwrap();
+    handle.reaches(|status| status.handled == 3).await.unwrap();
     handle.stop().await;
     running.await.unwrap().unwrap();
     assert_eq!(recorder.seen(), ["a:1", "a:2", "a:3"]);
@@ -138,7 +138,7 @@ async fn another_number_of_instances_is_refused() {
     for index in 0..2 {
         let (runner, handle) = instance(index, 2);
         let running = tokio::spawn(runner.run());
-        handle.wait_for(|status| status.saved.is_some()).await.unwrap();
+        handle.reaches(|status| status.saved.is_some()).await.unwrap();
         handle.stop().await;
         running.await.unwrap().unwrap();
     }
@@ -161,7 +161,7 @@ async fn of_two_runners_of_one_range_one_stops_with_conflict() {
         let (one, two) = (tokio::spawn(one.run()), tokio::spawn(two.run()));
         for handle in [&one_handle, &two_handle] {
             let running = |phase| phase == ProjectionPhase::Running;
-            handle.wait_for(|status| running(status.phase)).await.unwrap();
+            handle.reaches(|status| running(status.phase)).await.unwrap();
         }
         let writing = async {
             for seq_nr in 1.. {
@@ -172,7 +172,7 @@ async fn of_two_runners_of_one_range_one_stops_with_conflict() {
         let ended = [&one_handle, &two_handle].map(|handle| {
             let handle = handle.clone();
             tokio::spawn(async move {
-                handle.wait_for(|status| status.phase == ProjectionPhase::Failed).await
+                handle.reaches(|status| status.phase == ProjectionPhase::Failed).await
             })
         });
         let [left, right] = ended;

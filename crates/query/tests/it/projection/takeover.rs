@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 
 use super::exactly_once::{Numbers, numbered};
-use super::world::{Recorder, SECOND, components, eager, history, id, text, write_rounds};
+use super::world::{Reaches, Recorder, SECOND, components, eager, history, id, text, write_rounds};
 
 /// Each time the offset is read, one write of the predecessor arrives right behind.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ async fn a_projection_that_has_saved_stops_when_another_moves_the_offset() {
         .with_settings(eager(OnFailure::STOP));
     let (runner, handle) = projection.at_least_once(recorder.clone()).unwrap();
     let running = tokio::spawn(runner.run());
-    let saved = handle.wait_for(|status| status.saved.is_some());
+    let saved = handle.reaches(|status| status.saved.is_some());
     tokio::time::timeout(SECOND * 10, saved).await.unwrap().unwrap();
     let stored = store.offsets.load_offset("p").await.unwrap().unwrap();
     store.offsets.save_offset("p", stored.revision, stored.offset).await.unwrap();

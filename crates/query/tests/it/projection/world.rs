@@ -13,7 +13,10 @@ use annals_core::{
 };
 use annals_embedded::{EmbeddedStore, Settings};
 use annals_memory::MemoryStore;
-use annals_query::{Components, Handler, HandlerError, OnFailure, ProjectionSettings};
+use annals_query::{
+    Components, Handler, HandlerError, OnFailure, ProjectionHandle, ProjectionSettings,
+    ProjectionStatus,
+};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
@@ -54,6 +57,25 @@ impl Ids for Environment {
 
     fn random(&self) -> u64 {
         draw(&mut self.random.lock())
+    }
+}
+
+/// Waits with a bound, so that what never comes fails a test instead of holding it up.
+pub(super) trait Reaches {
+    /// As `wait_for`, for a minute at most.
+    async fn reaches(
+        &self,
+        condition: impl FnMut(&ProjectionStatus) -> bool,
+    ) -> Result<ProjectionStatus>;
+}
+
+impl Reaches for ProjectionHandle {
+    async fn reaches(
+        &self,
+        condition: impl FnMut(&ProjectionStatus) -> bool,
+    ) -> Result<ProjectionStatus> {
+        let waited = tokio::time::timeout(60 * SECOND, self.wait_for(condition)).await;
+        waited.unwrap_or_else(|_| panic!("it came to a stand: {:?}", self.status()))
     }
 }
 
