@@ -49,6 +49,16 @@ pub trait EventSourced: Default + Send + 'static {
         Tags::NONE
     }
 
+    /// A copy of the state, if that costs little; none by default. It is made before the first event of
+    /// an append is applied, kept until the append has ended, and put back when the append was certainly
+    /// not stored (`Unavailable`, `Invalid`, `Unsupported`): the entity goes on at once, and answers what
+    /// needs no append while the store cannot be written. Without a copy it recovers first.
+    ///
+    /// For small states, or those that share what did not change: `Some(self.clone())`.
+    fn copy(&self) -> Option<Self> {
+        None
+    }
+
     /// Whether a snapshot is due after `event`, besides those that the builder asks for; `self` is
     /// the state after the event. It is taken once the event's append is stored.
     fn snapshot_when(&self, event: &Self::Event, seq_nr: SeqNr) -> bool {

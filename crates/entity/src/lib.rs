@@ -101,6 +101,7 @@
 //! | one write at a time | commands that wait go out as one append | better: many events per round trip |
 //! | write without deadline | [`Settings::write_deadline`] | better: and an unknown outcome is resolved by repeating the same append |
 //! | `JournalPersistFailed`, `JournalPersistRejected` | [`Signal::PersistFailed`], its error's kind | better: never with a state that is not stored |
+//! | after a failed write a restart, always | [`EventSourced::copy`]: goes on with it if nothing was written | better: no recovery, and reads are answered while the store is out of order |
 //! | `onPersistFailure` with back-off | always; [`Settings::recovery_backoff`] | better: what is certain not to be written because of others is handled again |
 //! | `RecoveryCompleted`, `RecoveryFailed`, `PostStop` | [`Signal::RecoveryCompleted`], [`Signal::RecoveryFailed`], [`Signal::Stopped`] | same |
 //! | `SnapshotCompleted`, `DeleteEventsCompleted`, … | [`Signal::SnapshotSaved`], [`Signal::EventsDeleted`], … | same |

@@ -18,7 +18,8 @@ pub enum Signal<'a, B> {
         error: &'a Error,
     },
     /// An append ended without a receipt: what its commands decided is not stored (refused, if the
-    /// error is `Invalid`), or, if it is `OutcomeUnknown`, perhaps. The entity recovers anew.
+    /// error is `Invalid`), or, if it is `OutcomeUnknown`, perhaps. The entity recovers anew, unless it
+    /// goes on with a copy of its state ([`EventSourced::copy`](crate::EventSourced::copy)).
     PersistFailed {
         /// Why.
         error: &'a Error,

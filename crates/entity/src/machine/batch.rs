@@ -1,8 +1,9 @@
 //! Commands that are handled together and go out as one append.
 //!
 //! The state is changed while the batch is collected, since each command must see the events of those
-//! before it, and so that an event which the behaviour cannot apply is never written. There is one
-//! state, not a second copy: when the append fails, the state is discarded and recovered anew.
+//! before it, and so that an event which the behaviour cannot apply is never written. When the append
+//! fails, that state is discarded: a copy from before takes its place, if the behaviour makes one and the
+//! append was certainly not stored; otherwise the entity is recovered anew.
 //!
 //! A batch ends with a command that wants the state itself once its events are stored (`then_run`),
 //! that stops the entity, or that panicked; and before one that would not fit.
@@ -28,6 +29,8 @@ pub(crate) struct Batch<B: EventSourced> {
     pub(super) event_count: u64,
     /// A snapshot is due by the behaviour's own predicate.
     pub(super) snapshot_due: bool,
+    /// The state before its first event, if the behaviour makes copies.
+    pub(super) before: Option<B>,
     pub(super) end: End,
 }
 
@@ -69,6 +72,7 @@ impl<B: EventSourced> Batch<B> {
             bytes: 0,
             event_count: 0,
             snapshot_due: false,
+            before: None,
             end: End::Open,
         }
     }
@@ -196,7 +200,11 @@ impl<B: EventSourced> Batch<B> {
         let persists = !encoded.is_empty();
         let depends = persists || !self.events.is_empty();
         let state = &mut live.state;
+        let is_first = persists && self.events.is_empty();
         let applied = panics::caught(|| {
+            if is_first {
+                self.before = state.copy();
+            }
             let due = apply(state, events.as_slice(), &mut encoded, before);
             if depends && !runs {
                 steps.as_mut_slice().iter_mut().for_each(|step| step.evaluate(state));

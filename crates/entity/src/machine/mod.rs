@@ -12,6 +12,9 @@
 //!            Left, nothing waits;   Left, commands wait: Recovering
 //! ```
 //!
+//! From `Writing` it goes back to `Ready`, too, when the append was certainly not stored and the behaviour
+//! made a copy of the state before it.
+//!
 //! A timer's command comes in any phase as another does; timers outlive an incarnation that failed, and
 //! keep an entity that has nothing else to do `Asleep` rather than forgotten.
 //!
@@ -47,7 +50,7 @@ pub(crate) use timers::TimerId;
 use crate::{EventSourced, Signal};
 use batch::{Batch, End, Pending, Shared, Turn};
 use mailbox::Mailbox;
-use verdict::{Tried, Verdict, verdict};
+use verdict::{Tried, Verdict, leaves_history, verdict};
 
 /// An entity that is recovered.
 pub(crate) struct Live<B> {
@@ -251,8 +254,10 @@ impl<B: EventSourced> Machine<B> {
     }
 
     /// The append ended without a receipt: its state is discarded, and each command gets what the
-    /// kind of the error means for it.
+    /// kind of the error means for it. The entity goes on with a copy from before where it has one and
+    /// nothing has changed since; otherwise this incarnation ends.
     fn not_stored(&mut self, live: Live<B>, batch: Batch<B>, error: Error, cx: &mut Cx<'_, B>) {
+        let before = batch.before.filter(|_| leaves_history(error.kind()));
         self.signal(Signal::PersistFailed { error: &error }, live.seq_nr, cx);
         let error = Shared::new(error);
         let writers = batch.pending.as_slice().iter().filter(|pending| pending.persists).count();
@@ -275,8 +280,13 @@ impl<B: EventSourced> Machine<B> {
             self.mailbox.fail_all(|| error.error(&self.id));
             self.mailbox.clear_timers(cx.out);
         }
-        self.snapshot_due = false;
-        self.leave(live, cx);
+        match before {
+            Some(state) => self.settled(Live { state, ..live }, End::Open, cx),
+            None => {
+                self.snapshot_due = false;
+                self.leave(live, cx);
+            }
+        }
     }
 }
 

@@ -39,6 +39,12 @@ pub(super) fn verdict(kind: ErrorKind, tried: Tried, conflict_retries: u32) -> V
     }
 }
 
+/// Whether an append that ended so left the history as it was, for sure: nothing was written (J1), and no
+/// other writer was met.
+pub(super) fn leaves_history(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Unavailable | ErrorKind::Invalid | ErrorKind::Unsupported)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

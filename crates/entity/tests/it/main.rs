@@ -8,6 +8,7 @@ mod world;
 mod adapters;
 mod batches;
 mod causes;
+mod keeping;
 mod kit;
 mod limits;
 #[cfg(feature = "metrics")]

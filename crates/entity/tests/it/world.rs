@@ -7,10 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use annals_core::{
-    AppendId, Clock, Error, Ids, JournalExt, PersistenceId, Registry, Result, SeqRange, Sleep,
-    Store, StoredEvent, Timestamp, WriterId,
+    AppendId, Clock, Codec, Error, Ids, JournalExt, PersistenceId, Registry, Result, SeqRange,
+    Sleep, Store, StoredEvent, Timestamp, WriterId,
 };
-use annals_entity::{Components, Entities, EntitiesBuilder, EntityRef, Reply, Settings};
+use annals_entity::{
+    Components, Entities, EntitiesBuilder, EntityRef, EventSourced, Reply, Settings,
+};
 use annals_memory::{MemoryOptions, MemoryStore};
 
 use crate::account::{Account, Command, Text};
@@ -86,6 +88,18 @@ impl World {
         let codec = Arc::new(Registry::new(Arc::new(Text)));
         let store = Faulty::over(&self.store, &self.faults);
         EntitiesBuilder::new(store, codec, self.components.clone())
+    }
+
+    /// As [`World::builder`], of another behaviour.
+    pub(crate) fn builder_of<B: EventSourced>(
+        &self,
+        codec: Arc<dyn Codec<B::Event>>,
+    ) -> EntitiesBuilder<B> {
+        EntitiesBuilder::new(
+            Faulty::over(&self.store, &self.faults),
+            codec,
+            self.components.clone(),
+        )
     }
 
     pub(crate) fn builder_with_snapshots(&self) -> EntitiesBuilder<Account> {

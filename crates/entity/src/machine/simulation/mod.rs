@@ -9,6 +9,8 @@
 //! * nobody is left without an answer, no entity is stuck
 //! * a timer's command comes only while that timer runs: not once it is replaced, cancelled, or its entity
 //!   stopped
+//! * an entity that makes copies of its state goes on with one exactly when an append was certainly not
+//!   stored
 //! * an entity can always be recovered, whatever retention deleted; recoveries and ends are told in turn
 
 mod checks;
@@ -29,7 +31,7 @@ use super::{
 use crate::myself::Nowhere;
 use crate::reply::{Answer, reply_channel};
 use crate::{Settings, keep, plain};
-use model::{Command, Entry, History, InMemory, Kind, Ledger, Random, Runs};
+use model::{COPIES, Command, Entry, History, InMemory, Kind, Ledger, Random, Runs};
 
 const HISTORIES: u64 = 3_000;
 const NODES: usize = 2;
@@ -38,7 +40,7 @@ const ENTITIES: usize = 2;
 #[test]
 fn thousands_of_histories_keep_every_promise() {
     let mut answers = BTreeMap::new();
-    let (mut ticks, mut deletes) = (0, 0);
+    let (mut ticks, mut deletes, mut kept) = (0, 0, 0);
     for seed in 0..HISTORIES {
         let mut world = World::new(seed);
         for _ in 0..world.random.below(120) {
@@ -48,11 +50,13 @@ fn thousands_of_histories_keep_every_promise() {
         world.check();
         ticks += world.ticks;
         deletes += world.deletes;
+        kept += world.kept;
         for (_, outcome) in world.outcomes {
             *answers.entry(outcome).or_insert(0_u32) += 1;
         }
     }
     assert!(ticks > 1_000 && deletes > 100, "{ticks} ticks, {deletes} deletions");
+    assert!(kept > 200, "{kept} times a state was kept");
     // The histories reach every outcome, or they would prove little.
     for outcome in [
         "ok",
@@ -111,6 +115,8 @@ struct World {
     alive: HashSet<Place>,
     ticks: usize,
     deletes: usize,
+    /// How often an entity went on after an append that was not stored.
+    kept: usize,
 }
 
 impl World {
@@ -123,6 +129,7 @@ impl World {
             .with_write_retry(retry)
             .with_conflict_retries(1)
             .with_batch_commands_max(4);
+        COPIES.set(random.percent(50));
         let retention = match random.percent(50) {
             true => keep(1).and_delete_events(),
             false => keep(2),
@@ -154,6 +161,7 @@ impl World {
             alive: HashSet::new(),
             ticks: 0,
             deletes: 0,
+            kept: 0,
             random,
         }
     }
@@ -213,8 +221,18 @@ impl World {
         let Some(machine) = self.machines.get_mut(&place) else { return };
         let mut out = Vec::new();
         let mut cx = Cx { now: Timestamp::UNKNOWN, config: &self.config, out: &mut out };
+        let failed = match &input {
+            Input::Written(Err(error)) => Some(error.kind()),
+            _ => None,
+        };
         machine.on(input, &mut cx);
         let entries = Entry::take_all();
+        if let Some(kind) = failed {
+            let goes_on = !entries.iter().any(|entry| matches!(entry, Entry::Stopped));
+            self.kept += usize::from(goes_on);
+            let certain = [ErrorKind::Unavailable, ErrorKind::Invalid].contains(&kind);
+            assert!(COPIES.get() && certain || !goes_on, "seed {}: {kind:?}", self.seed);
+        }
         self.check_entries(&place, entries);
         for output in out {
             let op = match output {

@@ -1,7 +1,7 @@
 //! The simulated application and store: a ledger whose events say what their handler saw, and a
 //! journal that keeps the clauses of the contract.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -112,6 +112,9 @@ pub(super) enum Entry {
 }
 
 thread_local! {
+    /// Whether ledgers make copies of their state, in the history at hand.
+    pub(super) static COPIES: Cell<bool> = const { Cell::new(false) };
+
     static ENTRIES: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -209,6 +212,10 @@ impl EventSourced for Ledger {
             Signal::EventsDeleted { to } if !to.is_zero() => Entry::Deleted.note(),
             _ => {}
         }
+    }
+
+    fn copy(&self) -> Option<Self> {
+        COPIES.get().then_some(*self)
     }
 
     fn snapshot_when(&self, event: &Event, seq_nr: SeqNr) -> bool {
