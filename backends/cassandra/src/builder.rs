@@ -1,7 +1,5 @@
 //! Opening a store: the connection, the tables, and what they were made for.
 
-use std::sync::Arc;
-
 use annals_core::{Error, ErrorKind, Result};
 use scylla::client::session::Session;
 use scylla::statement::unprepared::Statement as Unprepared;
@@ -11,7 +9,7 @@ use crate::connection::connect;
 use crate::error;
 use crate::schema::{self, HEAD_COLUMN, SETTINGS_TABLE, SchemaReport, Wanted};
 use crate::settings::{CassandraSettings, ConsistencyLevel, Fencing};
-use crate::store::{CassandraStore, Inner, Parts};
+use crate::store::{CassandraStore, Parts};
 
 /// Opens a store on Cassandra.
 #[derive(Debug, Clone)]
@@ -84,7 +82,7 @@ impl CassandraBuilder {
         }
         let has_head = !report.missing_additions.iter().any(|name| name.ends_with(HEAD_COLUMN));
         let parts = Parts { session, settings, fencing, has_head, random: rand::random() };
-        Ok(CassandraStore { inner: Arc::new(Inner::new(parts)) })
+        Ok(CassandraStore::new(parts))
     }
 }
 

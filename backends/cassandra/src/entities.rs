@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::head::Head;
 use crate::partition::Partition;
 use crate::row::writer_of_run;
+use crate::tags::TagState;
 use crate::timeuuid::TimeUuid;
 
 /// How many entities are remembered that were never ended.
@@ -58,6 +59,8 @@ struct Entity {
     run: Option<Run>,
     /// The last attempts, acknowledged or not, the newest first.
     attempts: VecDeque<Attempt>,
+    /// Its tags; one append at a time writes them.
+    tags: Arc<tokio::sync::Mutex<TagState>>,
 }
 
 #[derive(Debug, Default)]
@@ -70,14 +73,14 @@ impl Entities {
         entities.get(id).and_then(|entity| entity.place).filter(|place| place.at == after)
     }
 
-    pub(crate) fn set_place(&self, id: &PersistenceId, place: Place) {
-        self.with(id, |entity| entity.place = Some(place));
-    }
-
     pub(crate) fn forget_place(&self, id: &PersistenceId) {
         if let Some(entity) = self.0.lock().get_mut(id) {
             entity.place = None;
         }
+    }
+
+    pub(crate) fn tags(&self, id: &PersistenceId) -> Arc<tokio::sync::Mutex<TagState>> {
+        self.with(id, |entity| Arc::clone(&entity.tags))
     }
 
     pub(crate) fn forget(&self, id: &PersistenceId) {

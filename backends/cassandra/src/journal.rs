@@ -1,13 +1,14 @@
 //! The journal over the tables.
 
 use annals_core::{
-    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, Journal,
-    PersistenceId, Result, SeqNr, SeqRange, WriterId,
+    Append, AppendMode, Appended, Batch, Bounds, BoxStream, Capabilities, Error, ErrorKind,
+    Journal, PersistenceId, Result, SeqNr, SeqRange, WriterId,
 };
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::end::{Look, seq_nr};
+use crate::entities::Attempt;
 use crate::reader::column;
 use crate::replay::Replay;
 use crate::settings::Fencing;
@@ -25,6 +26,7 @@ impl Journal for CassandraStore {
     async fn begin(&self, id: &PersistenceId, _writer: &WriterId) -> Result<Bounds> {
         let _request = self.inner.enter().await?;
         let end = self.inner.find_end(id, Look::Serial).await?;
+        self.inner.begin_tags(id, end.bounds).await?;
         Ok(end.bounds)
     }
 
@@ -35,15 +37,15 @@ impl Journal for CassandraStore {
         if append.offset_save().is_some() {
             return Err(Error::unsupported("a Cassandra store keeps no projection offsets"));
         }
-        let runs = inner.fencing != Fencing::Off;
-        let attempt = inner.entities.attempt(&append, runs, || inner.draw_uuid());
-        if append.after().is_zero() || append.mode() == AppendMode::Ingest {
-            inner.list_id(append.id()).await?;
-        }
-        let receipt = match inner.fencing {
-            Fencing::Lwt => inner.append_if(&append, &attempt).await?,
-            Fencing::Off => inner.append_plainly(&append, &attempt).await?,
+        let attempt = inner.begin_attempt(&append);
+        let receipt = match inner.append_events(&append, &attempt).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                inner.abandon_attempt(&append, &attempt, &error);
+                return Err(error);
+            }
         };
+        inner.write_tags(&append, &attempt).await;
         inner.announce();
         Ok(receipt)
     }
@@ -74,11 +76,49 @@ impl Journal for CassandraStore {
 
     async fn close(&self) -> Result<()> {
         self.inner.end_all().await;
+        if let Some(background) = &self.background {
+            background.stop().await;
+            self.inner.flush_tags().await;
+        }
         Ok(())
     }
 }
 
 impl Inner {
+    /// Draws what the rows of an append need. Readers by tag wait for it from here on, if it has tags.
+    fn begin_attempt(&self, append: &Append) -> Attempt {
+        let runs = self.fencing != Fencing::Off;
+        let tagged = self.is_tagged(append);
+        self.in_flight.enter_drawn(|| {
+            let attempt = self.entities.attempt(append, runs, || self.draw_uuid());
+            let first = attempt.uuids.first().copied().filter(|_| tagged);
+            (attempt, first)
+        })
+    }
+
+    fn abandon_attempt(&self, append: &Append, attempt: &Attempt, error: &Error) {
+        let Some(first) = attempt.uuids.first().filter(|_| self.is_tagged(append)) else { return };
+        match error.kind() {
+            ErrorKind::OutcomeUnknown | ErrorKind::Internal => self.in_flight.leave_unknown(*first),
+            _ => self.in_flight.leave(*first),
+        }
+    }
+
+    fn is_tagged(&self, append: &Append) -> bool {
+        self.settings.events_by_tag.enabled
+            && append.events().iter().any(|event| !event.tags.is_empty())
+    }
+
+    async fn append_events(&self, append: &Append, attempt: &Attempt) -> Result<Appended> {
+        if append.after().is_zero() || append.mode() == AppendMode::Ingest {
+            self.list_id(append.id()).await?;
+        }
+        match self.fencing {
+            Fencing::Lwt => self.append_if(append, attempt).await,
+            Fencing::Off => self.append_plainly(append, attempt).await,
+        }
+    }
+
     pub(crate) async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
         Ok(self.find_end(id, Look::Plain).await?.bounds)
     }

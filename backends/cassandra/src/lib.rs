@@ -11,9 +11,6 @@
 //! # }
 //! ```
 
-// Reading by tag is the next part.
-#![allow(dead_code)]
-
 mod timeuuid;
 
 mod partition;
@@ -46,6 +43,7 @@ mod replay;
 mod schema;
 mod snapshot;
 mod store;
+mod tags;
 
 pub use builder::CassandraBuilder;
 pub use partition::{BucketSize, PartitionSize};

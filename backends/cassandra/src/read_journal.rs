@@ -29,6 +29,7 @@ impl ReadJournal for CassandraStore {
                 let highest = self.inner.bounds(id).await?.highest;
                 Ok((!highest.is_zero()).then(|| self.inner.offsets().of_entity(highest)))
             }
+            Scope::Tag(_) if self.inner.capabilities.tags => Ok(Some(self.inner.end_of_tag())),
             Scope::Tag(_) | Scope::All | Scope::Slices(_) => Err(unsupported(scope)),
         }
     }
@@ -45,6 +46,9 @@ impl ReadJournal for CassandraStore {
         match scope {
             Scope::Id(id, range) => {
                 self.inner.page_of_id(id, *range, after, until, events_max).await
+            }
+            Scope::Tag(tag) if self.inner.capabilities.tags => {
+                self.inner.page_of_tag(tag, after, until, events_max).await
             }
             Scope::Tag(_) | Scope::All | Scope::Slices(_) => Err(unsupported(scope)),
         }

@@ -28,9 +28,6 @@ pub(crate) struct EventRow {
     pub(crate) timestamp: TimeUuid,
     /// The column `writer_uuid`.
     pub(crate) writer_uuid: String,
-    /// Which of the append's events this is, from 0, and the index of its last; of rows written under a
-    /// fence only.
-    pub(crate) place: Option<(i32, i32)>,
     /// `tag_pid_sequence_nr`, of rows of `tag_views`.
     pub(crate) tag_counter: i64,
     pub(crate) event: StoredEvent,
@@ -106,8 +103,6 @@ struct Columns {
     tag1: Option<String>,
     tag2: Option<String>,
     tag3: Option<String>,
-    idx: Option<i32>,
-    cnt: Option<i32>,
     tag_counter: Option<i64>,
 }
 
@@ -130,8 +125,6 @@ impl Columns {
             "tag1" => self.tag1 = read_column(column)?,
             "tag2" => self.tag2 = read_column(column)?,
             "tag3" => self.tag3 = read_column(column)?,
-            "idx" => self.idx = read_column(column)?,
-            "cnt" => self.cnt = read_column(column)?,
             "tag_pid_sequence_nr" => self.tag_counter = read_column(column)?,
             _ => {}
         }
@@ -152,7 +145,6 @@ impl Columns {
         let old = [self.tag1, self.tag2, self.tag3].into_iter().flatten();
         let tags = self.tags.unwrap_or_default().into_iter().chain(old);
         let tags = tags.filter(|tag| !tag.is_empty()).map(Tag::new).collect::<Result<_>>()?;
-        let place = self.idx.zip(self.cnt);
         if let Some(message) = &self.message {
             // Of an old version of the plugin: all is in there.
             let repr = PersistentRepr::decode(message)?;
@@ -167,7 +159,6 @@ impl Columns {
                 persistence_id,
                 timestamp,
                 writer_uuid,
-                place,
                 tag_counter,
                 event,
                 deleted,
@@ -197,7 +188,6 @@ impl Columns {
             persistence_id,
             timestamp,
             writer_uuid,
-            place,
             tag_counter,
             event,
             deleted: false,

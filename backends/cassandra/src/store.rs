@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::entities::Entities;
 use crate::schema::{self, SchemaReport, Wanted};
 use crate::settings::{CassandraSettings, Fencing};
+use crate::tags::{Background, Backlog, InFlight, Sessions};
 use crate::timeuuid::{TimeUuid, TimeUuids};
 
 /// How many requests may be under way; closing waits for all of them.
@@ -22,6 +23,8 @@ const REQUESTS_MAX: u32 = 1 << 20;
 #[derive(Clone)]
 pub struct CassandraStore {
     pub(crate) inner: Arc<Inner>,
+    /// Writes tag progress; ends with the last clone.
+    pub(crate) background: Option<Arc<Background>>,
 }
 
 pub(crate) struct Inner {
@@ -35,6 +38,9 @@ pub(crate) struct Inner {
     pub(crate) store_id: u64,
     pub(crate) uuids: TimeUuids,
     pub(crate) entities: Entities,
+    pub(crate) in_flight: InFlight,
+    pub(crate) backlog: Backlog,
+    pub(crate) tag_sessions: Sessions,
     /// Counts appends of this handle; live readers wait for it to change.
     committed: watch::Sender<u64>,
     requests: Semaphore,
@@ -44,6 +50,13 @@ impl CassandraStore {
     /// Opens a store on the cluster of `nodes`, `HOST:PORT` each.
     pub fn builder<N: Into<String>>(nodes: impl IntoIterator<Item = N>) -> CassandraBuilder {
         CassandraBuilder::new(nodes.into_iter().map(Into::into).collect())
+    }
+
+    pub(crate) fn new(parts: Parts) -> Self {
+        let inner = Arc::new(Inner::new(parts));
+        let tags = inner.settings.events_by_tag.enabled;
+        let background = tags.then(|| Arc::new(Background::start(&inner)));
+        Self { inner, background }
     }
 
     /// The four contracts over this store.
@@ -98,6 +111,9 @@ impl Inner {
             settings,
             uuids: TimeUuids::new(random),
             entities: Entities::default(),
+            in_flight: InFlight::default(),
+            backlog: Backlog::default(),
+            tag_sessions: Sessions::default(),
             committed: watch::Sender::new(0),
             requests: Semaphore::new(usize::try_from(REQUESTS_MAX).unwrap_or(usize::MAX)),
         }
@@ -179,7 +195,7 @@ fn capabilities(settings: &CassandraSettings, fencing: Fencing) -> Capabilities 
         durable: true,
         exclusive: fenced,
         detects_ahead: fenced,
-        tags: false,
+        tags: settings.events_by_tag.enabled,
         slices: false,
         all_events: false,
         ids_in_order: false,

@@ -49,6 +49,16 @@ impl TimeUuid {
         Self::of(ticks_of(millis.saturating_add(1)).saturating_sub(1), END_LOW_HALF)
     }
 
+    /// Before every timeuuid of this one's tick, and after those of earlier ticks.
+    pub(crate) fn just_before(self) -> Self {
+        Self::of(self.ticks() - 1, END_LOW_HALF)
+    }
+
+    /// After every timeuuid of this one's tick.
+    pub(crate) fn just_after(self) -> Self {
+        Self::of(self.ticks() + 1, START_LOW_HALF)
+    }
+
     pub(crate) fn uuid(self) -> Uuid {
         self.0
     }

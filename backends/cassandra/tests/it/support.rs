@@ -43,3 +43,9 @@ pub(crate) fn unique() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
+
+/// Some hours ago.
+pub(crate) fn today_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap() - 3 * 3_600_000
+}

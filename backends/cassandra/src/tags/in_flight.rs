@@ -1,0 +1,90 @@
+//! Tagged appends whose rows are not all written yet. A reader goes no further than the earliest of them:
+//! what lies before it is complete, as far as this store handle writes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use crate::timeuuid::{TimeUuid, TimeUuids};
+
+/// How long a reader waits for an append whose outcome stayed unknown.
+const UNKNOWN_PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Hold {
+    /// How many attempts of the append are under way.
+    active: u32,
+    /// Until when it counts although none is.
+    until: Option<Instant>,
+}
+
+/// The appends under way, by the timeuuid of their first event.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight(Mutex<BTreeMap<TimeUuid, Hold>>);
+
+impl InFlight {
+    /// Draws a timeuuid. A reader that asks for the horizon meanwhile waits, and then sees what the
+    /// caller of [`InFlight::enter_drawn`] has entered.
+    pub(crate) fn enter_drawn<T>(&self, draw: impl FnOnce() -> (T, Option<TimeUuid>)) -> T {
+        let mut holds = self.0.lock();
+        let (value, first) = draw();
+        if let Some(first) = first {
+            holds.entry(first).or_default().active += 1;
+        }
+        value
+    }
+
+    /// All rows of the append that begins at `first` are written, or it wrote nothing.
+    pub(crate) fn leave(&self, first: TimeUuid) {
+        self.release(first, None);
+    }
+
+    /// What became of it is not known.
+    pub(crate) fn leave_unknown(&self, first: TimeUuid) {
+        self.release(first, Instant::now().checked_add(UNKNOWN_PATIENCE));
+    }
+
+    fn release(&self, first: TimeUuid, until: Option<Instant>) {
+        let mut holds = self.0.lock();
+        let Some(hold) = holds.get_mut(&first) else { return };
+        hold.active = hold.active.saturating_sub(1);
+        hold.until = until;
+        if hold.active == 0 && until.is_none() {
+            holds.remove(&first);
+        }
+    }
+
+    /// Everything before it is complete; later than all that was drawn, if nothing is under way.
+    pub(crate) fn horizon(&self, uuids: &TimeUuids, now_millis: i64) -> TimeUuid {
+        let mut holds = self.0.lock();
+        let now = Instant::now();
+        holds.retain(|_, hold| hold.active > 0 || hold.until.is_some_and(|until| until > now));
+        holds.first_key_value().map_or_else(|| uuids.draw(now_millis), |(first, _)| *first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_horizon_waits_for_the_earliest() {
+        let (in_flight, uuids) = (InFlight::default(), TimeUuids::new(7));
+        let enter = || {
+            in_flight.enter_drawn(|| {
+                let uuid = uuids.draw(1_000);
+                (uuid, Some(uuid))
+            })
+        };
+        let (first, second) = (enter(), enter());
+        assert_eq!(in_flight.horizon(&uuids, 1_000), first);
+        in_flight.leave(first);
+        assert_eq!(in_flight.horizon(&uuids, 1_000), second);
+        in_flight.leave_unknown(second);
+        assert_eq!(in_flight.horizon(&uuids, 1_000), second);
+        in_flight.enter_drawn(|| ((), Some(second)));
+        in_flight.leave(second);
+        assert!(in_flight.horizon(&uuids, 1_000) > second);
+    }
+}

@@ -1,0 +1,436 @@
+//! Reading by tag: bucket after bucket, each entity's events by their counters, without gaps.
+//!
+//! ```text
+//! row of an entity ─┬─ counter is the next one ──────────► deliver
+//!                   ├─ seen already ─────────────────────► drop
+//!                   └─ later than the next one: a gap ───► search both buckets, deliver what was
+//!                                                          missing first; in the end an error
+//! ```
+//!
+//! Readers stay behind the horizon: the earliest append under way in this handle, and (where others write
+//! too) `eventual-consistency-delay` behind the clock. Rows that come later than that, of entities that
+//! get no later event, are found by looking back. Unlike the plugin's, a stream never goes on over a gap,
+//! and the offset of what was found late is where the stream stands.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use annals_core::{Envelope, Error, Offset, Page, PersistenceId, Result, SeqNr, Tag, Tags};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use scylla::response::PagingState;
+use scylla::value::CqlTimeuuid;
+use tokio::time::Instant;
+
+use super::sessions::Session;
+use crate::end::seq_nr;
+use crate::error;
+use crate::journal::BATCH_BYTES;
+use crate::partition::Bucket;
+use crate::row::{self, EventRow};
+use crate::settings::TagWriters;
+use crate::store::{Inner, now_millis};
+use crate::timeuuid::TimeUuid;
+
+/// Rows of a page of a bucket.
+const ROWS: i32 = 500;
+/// How many buckets are asked at a time whether they hold anything.
+const PROBES: usize = 128;
+/// How many entities are asked at a time how far they are deleted.
+const LOOKUPS: usize = 32;
+const SEARCH_PAUSE: Duration = Duration::from_millis(200);
+const HORIZON_PAUSE: Duration = Duration::from_millis(5);
+/// How often, and how far, late rows are looked for.
+const TRACK_BACK_INTERVAL: Duration = Duration::from_secs(1);
+const TRACK_BACK_MILLIS: i64 = 5_000;
+
+/// Where a page of a tag begins and ends.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    /// Behind the last event that was delivered.
+    position: TimeUuid,
+    /// Before it everything is complete; not included.
+    horizon: TimeUuid,
+    /// The last event wanted.
+    until: Option<TimeUuid>,
+}
+
+/// A page on its way.
+struct TagPage<'a> {
+    inner: &'a Inner,
+    tag: &'a Tag,
+    window: Window,
+    session: Session,
+    rows: Vec<(TimeUuid, EventRow)>,
+    bytes: usize,
+    events_max: usize,
+}
+
+impl Inner {
+    /// Behind everything that exists now.
+    pub(crate) fn end_of_tag(&self) -> Offset {
+        self.offsets().of_tag(self.draw_uuid())
+    }
+
+    pub(crate) async fn page_of_tag(
+        &self,
+        tag: &Tag,
+        after: Option<&Offset>,
+        until: Option<&Offset>,
+        events_max: usize,
+    ) -> Result<Page> {
+        let offsets = self.offsets();
+        let after = after.map(|offset| offsets.tag(offset)).transpose()?;
+        let until = until.map(|offset| offsets.tag(offset)).transpose()?;
+        let first = self.settings.events_by_tag.first_time_bucket_millis;
+        let position = after.unwrap_or(TimeUuid::start_of(first));
+        if until.is_some_and(|until| until <= position) {
+            return Ok(Page::new(Vec::new(), after.map(|after| offsets.of_tag(after)), true));
+        }
+        let horizon = self.horizon_past(until).await?;
+        let session = match self.tag_sessions.take(tag, position) {
+            Some(session) => session,
+            None => self.begin_session(tag, after, horizon).await?,
+        };
+        let window = Window { position, horizon, until };
+        let (rows, bytes) = (Vec::new(), 0);
+        let mut page = TagPage { inner: self, tag, window, session, rows, bytes, events_max };
+        let at_end = page.fill().await?;
+        let TagPage { rows, session, window, .. } = page;
+        let events = self.not_deleted(tag, rows).await?;
+        self.tag_sessions.put(tag, window.position, session);
+        Ok(Page::new(events, Some(offsets.of_tag(window.position)), at_end))
+    }
+
+    /// What is complete; waits until that includes `until`.
+    async fn horizon_past(&self, until: Option<TimeUuid>) -> Result<TimeUuid> {
+        loop {
+            let mut horizon = self.in_flight.horizon(&self.uuids, now_millis());
+            if self.settings.tag_writers == TagWriters::Any {
+                let delay = self.settings.events_by_tag.eventual_consistency_delay.as_millis();
+                let delay = i64::try_from(delay).unwrap_or(i64::MAX);
+                horizon = horizon.min(TimeUuid::end_of(now_millis().saturating_sub(delay)));
+            }
+            if until.is_none_or(|until| until < horizon) {
+                return Ok(horizon);
+            }
+            if self.is_closed() {
+                return Err(Error::closed("the Cassandra store was closed"));
+            }
+            tokio::time::sleep(HORIZON_PAUSE).await;
+        }
+    }
+
+    /// The session of a reader that comes with an offset, or with none. Within the current bucket, where
+    /// rows may show up in another order than that of their times, the lowest counter behind the offset
+    /// tells what the reader saw before it.
+    async fn begin_session(
+        &self,
+        tag: &Tag,
+        after: Option<TimeUuid>,
+        horizon: TimeUuid,
+    ) -> Result<Session> {
+        let mut session = Session::new(after.is_some());
+        let size = self.settings.events_by_tag.bucket_size;
+        let Some(after) = after else { return Ok(session) };
+        if self.settings.tag_writers == TagWriters::Own
+            || size.bucket_of(after).is_before(size.bucket_at(now_millis()))
+        {
+            return Ok(session);
+        }
+        let bucket = size.bucket_of(after);
+        for (id, counter, _) in self.tag_counters(tag, bucket, after, horizon).await? {
+            let lowest = session.seen.entry(id).or_insert((counter - 1, bucket));
+            lowest.0 = lowest.0.min(counter - 1);
+        }
+        Ok(session)
+    }
+
+    /// Ids, counters and times of the rows of a bucket in (`after`, `to`].
+    async fn tag_counters(
+        &self,
+        tag: &Tag,
+        bucket: Bucket,
+        after: TimeUuid,
+        to: TimeUuid,
+    ) -> Result<Vec<(PersistenceId, i64, TimeUuid)>> {
+        let what = || format!("reading the counters of tag {tag}");
+        let values = (tag.as_str(), bucket.column(), cql(after), cql(to));
+        let statement = &self.connection.statements.tags.select_counters;
+        let mut counters = Vec::new();
+        let mut page = Some(PagingState::start());
+        while let Some(from) = page {
+            let found = self.connection.read_page(statement, values, ROWS * 10, from, what).await?;
+            let rows = found.rows.rows::<(String, i64, CqlTimeuuid)>();
+            for row in rows.map_err(|error| error::of_rows(what(), error))? {
+                let (id, counter, timestamp) =
+                    row.map_err(|error| error::of_rows(what(), error))?;
+                let timestamp = TimeUuid::new(uuid::Uuid::from_bytes(*timestamp.as_bytes()));
+                let id = PersistenceId::new(id)?;
+                counters.extend(timestamp.map(|timestamp| (id, counter, timestamp)));
+            }
+            page = found.next;
+        }
+        Ok(counters)
+    }
+
+    /// The events of rows, without those that their entities have deleted: tag rows outlive their events.
+    async fn not_deleted(
+        &self,
+        tag: &Tag,
+        rows: Vec<(TimeUuid, EventRow)>,
+    ) -> Result<Vec<Envelope>> {
+        let ids: HashSet<PersistenceId> =
+            rows.iter().map(|(_, row)| row::id_of(row)).collect::<Result<_>>()?;
+        let lookups = stream::iter(ids.into_iter().map(|id| async move {
+            let deleted_to = self.stored_deleted_to(&id).await?.map_or(SeqNr::ZERO, seq_nr);
+            Result::Ok((id, deleted_to))
+        }));
+        let deleted_to: HashMap<PersistenceId, SeqNr> =
+            lookups.buffer_unordered(LOOKUPS).try_collect().await?;
+        let offsets = self.offsets();
+        let mut events = Vec::with_capacity(rows.len());
+        for (position, row) in rows {
+            let persistence_id = row::id_of(&row)?;
+            let gone = deleted_to.get(&persistence_id).copied().unwrap_or_default();
+            if row.event.seq_nr > gone {
+                let mut event = row.event;
+                // The table keeps the one tag that the row is of.
+                event.tags = std::iter::once(tag.clone()).collect::<Tags>();
+                events.push(Envelope { offset: offsets.of_tag(position), persistence_id, event });
+            }
+        }
+        Ok(events)
+    }
+
+    /// Whether a bucket of a tag holds anything.
+    async fn holds_any(&self, tag: &Tag, bucket: Bucket, after: TimeUuid) -> Result<bool> {
+        let what = || format!("looking into a bucket of tag {tag}");
+        let values =
+            (tag.as_str(), bucket.column(), cql(after), cql(TimeUuid::end_of(i64::MAX / 20_000)));
+        let statement = &self.connection.statements.tags.select_counters;
+        let found =
+            self.connection.read_page(statement, values, 1, PagingState::start(), what).await?;
+        Ok(found.rows.rows_num() > 0)
+    }
+}
+
+impl TagPage<'_> {
+    /// Reads until the page is full, or to the end of what is complete; whether it came there.
+    async fn fill(&mut self) -> Result<bool> {
+        let size = self.inner.settings.events_by_tag.bucket_size;
+        self.track_back().await?;
+        let last = size.bucket_of(self.window.horizon);
+        let mut bucket = size.bucket_of(self.window.position);
+        loop {
+            if !self.read_bucket(bucket).await? {
+                return Ok(self.is_past_until());
+            }
+            if !bucket.is_before(last) {
+                break;
+            }
+            bucket = self.next_bucket(bucket, last).await?;
+            self.window.position =
+                self.window.position.max(TimeUuid::start_of(bucket.column()).just_before());
+            self.session.clean_up(bucket);
+        }
+        if self.inner.settings.tag_writers == TagWriters::Own {
+            // Nothing can come before the horizon any more.
+            let end = self.window.until.map_or(self.window.horizon.just_before(), |until| {
+                until.min(self.window.horizon.just_before())
+            });
+            self.window.position = self.window.position.max(end);
+        }
+        Ok(true)
+    }
+
+    fn is_past_until(&self) -> bool {
+        self.window.until.is_some_and(|until| self.window.position >= until)
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.events_max || self.bytes >= BATCH_BYTES
+    }
+
+    /// The next bucket that holds anything, or the last one.
+    async fn next_bucket(&self, from: Bucket, last: Bucket) -> Result<Bucket> {
+        let buckets = std::iter::successors(Some(from.next()), |bucket| Some(bucket.next()));
+        let buckets = buckets.take_while(move |bucket| bucket.is_before(last));
+        let position = self.window.position;
+        let probes = stream::iter(buckets).map(|bucket| async move {
+            let any = self.inner.holds_any(self.tag, bucket, position).await?;
+            Result::Ok(any.then_some(bucket))
+        });
+        let mut probes = std::pin::pin!(probes.buffered(PROBES));
+        while let Some(found) = probes.try_next().await? {
+            if let Some(bucket) = found {
+                return Ok(bucket);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Reads on in `bucket`; whether it was read to its end.
+    async fn read_bucket(&mut self, bucket: Bucket) -> Result<bool> {
+        let tag = self.tag;
+        let what = || format!("reading events of tag {tag}");
+        let (after, horizon) = (self.window.position, self.window.horizon);
+        let values = (tag.as_str(), bucket.column(), cql(after), cql(horizon));
+        let statement = &self.inner.connection.statements.tags.select_views;
+        let rows_max = i32::try_from(self.events_max.saturating_add(1)).unwrap_or(ROWS).min(ROWS);
+        let mut page = Some(PagingState::start());
+        while let Some(from) = page {
+            let connection = &self.inner.connection;
+            let found = connection.read_page(statement, values, rows_max, from, what).await?;
+            for row in row::events(&found.rows, tag.as_str())? {
+                if self.is_full() {
+                    return Ok(false);
+                }
+                if self.window.until.is_some_and(|until| row.timestamp > until) {
+                    self.window.position = self.window.until.unwrap_or(self.window.position);
+                    return Ok(false);
+                }
+                self.take(row, bucket).await?;
+            }
+            page = found.next;
+        }
+        Ok(true)
+    }
+
+    /// Takes the next row in the order of time.
+    async fn take(&mut self, row: EventRow, bucket: Bucket) -> Result<()> {
+        let (id, timestamp, counter) = (row::id_of(&row)?, row.timestamp, row.tag_counter);
+        let last = self.session.seen.get(&id).map(|(last, _)| *last);
+        match last {
+            Some(last) if counter <= last => {
+                tracing::debug!(tag = %self.tag, %id, counter, "a row that was delivered before");
+            }
+            Some(last) if counter > last + 1 => {
+                let patience = self.inner.settings.events_by_tag.gap_timeout;
+                self.search(&id, last + 1, &row, patience).await?;
+                self.deliver(id, row, bucket, timestamp);
+            }
+            None if counter > 1 && !self.session.from_offset => {
+                // The first that shows up: what came before is gone, or was late.
+                self.search(&id, 1, &row, Duration::ZERO).await?;
+                self.deliver(id, row, bucket, timestamp);
+            }
+            _ => self.deliver(id, row, bucket, timestamp),
+        }
+        self.window.position = timestamp;
+        Ok(())
+    }
+
+    fn deliver(&mut self, id: PersistenceId, row: EventRow, bucket: Bucket, position: TimeUuid) {
+        self.session.seen.insert(id, (row.tag_counter, bucket));
+        self.bytes = self.bytes.saturating_add(row.event.size_bytes());
+        self.rows.push((position, row));
+    }
+
+    /// Delivers the events `first ..` of `id` that come before `before`, once they have all been found.
+    async fn search(
+        &mut self,
+        id: &PersistenceId,
+        first: i64,
+        before: &EventRow,
+        patience: Duration,
+    ) -> Result<()> {
+        let wanted = before.tag_counter - first;
+        let max = self.inner.settings.events_by_tag.max_missing_to_search;
+        let size = self.inner.settings.events_by_tag.bucket_size;
+        let demanded = !patience.is_zero();
+        if demanded && u64::try_from(wanted).is_ok_and(|wanted| wanted > max) {
+            return Err(self.missing(id, first, before, "more than max-missing-to-search"));
+        }
+        let bucket = size.bucket_of(before.timestamp);
+        let deadline = Instant::now() + patience;
+        loop {
+            let mut found = Vec::new();
+            for bucket in [bucket.previous(), bucket] {
+                let rows = self.all_rows(bucket, before.timestamp).await?;
+                found.extend(rows.into_iter().filter(|row| {
+                    row.persistence_id.as_deref() == Some(id.as_str())
+                        && (first..before.tag_counter).contains(&row.tag_counter)
+                }));
+            }
+            found.sort_by_key(|row| row.tag_counter);
+            found.dedup_by_key(|row| row.tag_counter);
+            let whole = i64::try_from(found.len()).is_ok_and(|found| found == wanted);
+            if whole || Instant::now() >= deadline {
+                if demanded && !whole {
+                    return Err(self.missing(id, first, before, "not found in gap-timeout"));
+                }
+                for row in found {
+                    let position = self.window.position;
+                    self.deliver(id.clone(), row, bucket, position);
+                }
+                return Ok(());
+            }
+            tokio::time::sleep(SEARCH_PAUSE).await;
+        }
+    }
+
+    fn missing(&self, id: &PersistenceId, first: i64, before: &EventRow, why: &str) -> Error {
+        Error::unavailable(format!(
+            "events {first}-{} of tag {} of {id}, before its event {}, are missing ({why}): beginning \
+             the entity, or `tags repair`, writes them",
+            before.tag_counter - 1,
+            self.tag,
+            before.event.seq_nr
+        ))
+    }
+
+    /// The rows of a bucket before `before`.
+    async fn all_rows(&self, bucket: Bucket, before: TimeUuid) -> Result<Vec<EventRow>> {
+        let tag = self.tag;
+        let what = || format!("searching events of tag {tag}");
+        let after = TimeUuid::start_of(bucket.column()).just_before();
+        let values = (tag.as_str(), bucket.column(), cql(after), cql(before));
+        let statement = &self.inner.connection.statements.tags.select_views;
+        let mut rows = Vec::new();
+        let mut page = Some(PagingState::start());
+        while let Some(from) = page {
+            let connection = &self.inner.connection;
+            let found = connection.read_page(statement, values, ROWS, from, what).await?;
+            rows.extend(row::events(&found.rows, tag.as_str())?);
+            page = found.next;
+        }
+        Ok(rows)
+    }
+
+    /// Delivers rows that came late, of entities that got no later event since.
+    async fn track_back(&mut self) -> Result<()> {
+        let due = self.session.tracked_back.elapsed() >= TRACK_BACK_INTERVAL;
+        if self.inner.settings.tag_writers == TagWriters::Own || !due {
+            return Ok(());
+        }
+        self.session.tracked_back = Instant::now();
+        let size = self.inner.settings.events_by_tag.bucket_size;
+        let position = self.window.position;
+        let current = size.bucket_of(position);
+        let from = position.millis().saturating_sub(TRACK_BACK_MILLIS);
+        let from = TimeUuid::start_of(from.max(current.previous().column()));
+        for bucket in [current.previous(), current] {
+            let counters = self.inner.tag_counters(self.tag, bucket, from, position).await?;
+            let late = |(id, counter, _): &(PersistenceId, i64, TimeUuid)| {
+                self.session.seen.get(id).is_some_and(|(last, _)| counter > last)
+            };
+            if !counters.iter().any(late) {
+                continue;
+            }
+            let mut rows = self.all_rows(bucket, position.just_after()).await?;
+            rows.sort_by_key(|row| row.tag_counter);
+            for row in rows {
+                let id = row::id_of(&row)?;
+                let last = self.session.seen.get(&id).map(|(last, _)| *last);
+                if last.is_some_and(|last| row.tag_counter == last + 1) {
+                    self.deliver(id, row, bucket, position);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn cql(uuid: TimeUuid) -> CqlTimeuuid {
+    CqlTimeuuid::from_bytes(*uuid.uuid().as_bytes())
+}

@@ -1,0 +1,94 @@
+//! Tag recovery: what an interrupted writer, ours or the JVM's, left out is written before the counters go
+//! on. Numbers, timestamps and counters are those that an undisturbed run would have given.
+
+use annals_core::{Bounds, Error, PersistenceId, Result, SeqNr, SeqRange, Tag};
+
+use super::TagState;
+use super::counters::{Counters, Progress, TaggedEvent};
+use crate::end::seq_nr;
+use crate::error;
+use crate::reader::EventReader;
+use crate::store::Inner;
+
+impl Inner {
+    /// Recovers the tags of `id`, whose history has `bounds`, unless they are known.
+    pub(crate) async fn begin_tags(&self, id: &PersistenceId, bounds: Bounds) -> Result<()> {
+        if !self.settings.events_by_tag.enabled || bounds.highest.is_zero() {
+            return Ok(());
+        }
+        let state = self.entities.tags(id);
+        let mut state = state.lock().await;
+        if state.known_to == Some(bounds.highest) {
+            return Ok(());
+        }
+        self.recover_tags(id, bounds.highest, &mut state).await
+    }
+
+    /// Brings the tags of `id` up to event `to`: reads the stored progress, and writes the rows of all
+    /// later events from `tag_scanning` on.
+    pub(super) async fn recover_tags(
+        &self,
+        id: &PersistenceId,
+        to: SeqNr,
+        state: &mut TagState,
+    ) -> Result<()> {
+        state.known_to = None;
+        state.counters = self.stored_progress(id).await?;
+        if to.is_zero() {
+            state.known_to = Some(to);
+            return Ok(());
+        }
+        let deleted_to = self.stored_deleted_to(id).await?.map_or(SeqNr::ZERO, seq_nr);
+        // The scanned event itself once more: its progress may be what was lost.
+        let from = self.stored_scanning(id).await?.max(SeqNr::FIRST);
+        let bounds = Bounds { deleted_to, highest: to };
+        let mut reader = EventReader::new(self, id, SeqRange::new(from, to), bounds);
+        while let Some(rows) = reader.next(self).await? {
+            let events: Vec<TaggedEvent> = rows
+                .into_iter()
+                .map(|row| TaggedEvent {
+                    seq_nr: row.event.seq_nr,
+                    timestamp: row.timestamp,
+                    writer_uuid: row.writer_uuid.into(),
+                    payload: row.event.payload,
+                    event_manifest: row.event.event_manifest,
+                    metadata: row.event.metadata,
+                    tags: row.event.tags,
+                })
+                .collect();
+            let Some(last) = events.last().map(|event| event.seq_nr) else { continue };
+            self.write_missing(id, &events, last, state).await?;
+        }
+        state.known_to = Some(to);
+        self.backlog.covered(id, to);
+        Ok(())
+    }
+
+    async fn stored_progress(&self, id: &PersistenceId) -> Result<Counters> {
+        let what = || format!("reading the tag progress of {id}");
+        let statement = &self.connection.statements.tags.select_progress;
+        let rows = self.connection.read(statement, (id.as_str(),), what).await?;
+        let mut counters = Counters::default();
+        // What is on its way to the table is newer than what is in it.
+        for row in rows.rows::<(String, i64, i64)>().map_err(|e| error::of_rows(what(), e))? {
+            let (tag, number, counter) = row.map_err(|error| error::of_rows(what(), error))?;
+            let progress = Progress { seq_nr: seq_nr(number), counter, timestamp: None };
+            counters.set(Tag::new(tag).map_err(|error: Error| error.context(what()))?, progress);
+        }
+        for (tag, progress) in self.backlog.pending_progress(id) {
+            if counters.get(&tag).is_none_or(|stored| stored.seq_nr < progress.seq_nr) {
+                counters.set(tag, progress);
+            }
+        }
+        Ok(counters)
+    }
+
+    async fn stored_scanning(&self, id: &PersistenceId) -> Result<SeqNr> {
+        let what = || format!("reading up to where the tags of {id} are written");
+        let statement = &self.connection.statements.tags.select_scanning;
+        let rows = self.connection.read(statement, (id.as_str(),), what).await?;
+        let row = rows.maybe_first_row::<(Option<i64>,)>();
+        let row = row.map_err(|error| error::of_rows(what(), error))?;
+        Ok(row.and_then(|row| row.0).map_or(SeqNr::ZERO, seq_nr))
+    }
+}

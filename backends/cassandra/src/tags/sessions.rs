@@ -1,0 +1,57 @@
+//! What a reader of a tag has seen of each entity, kept from page to page. A page is asked for by its
+//! offset alone; a reader whose session was dropped begins one anew there.
+
+use std::collections::{HashMap, VecDeque};
+
+use annals_core::{PersistenceId, Tag};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+use crate::partition::Bucket;
+use crate::timeuuid::TimeUuid;
+
+/// How many readers are remembered.
+const SESSIONS_MAX: usize = 64;
+
+/// What a reader has seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    /// Each entity's last counter, and when it came.
+    pub(crate) seen: HashMap<PersistenceId, (i64, Bucket)>,
+    /// Whether the reader began at an offset: then what it saw of an entity first is its first.
+    pub(crate) from_offset: bool,
+    /// When late rows were last looked for.
+    pub(crate) tracked_back: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(from_offset: bool) -> Self {
+        Self { seen: HashMap::new(), from_offset, tracked_back: Instant::now() }
+    }
+
+    /// Forgets entities of which nothing came in the last two buckets.
+    pub(crate) fn clean_up(&mut self, current: Bucket) {
+        let oldest = current.previous().previous();
+        self.seen.retain(|_, (_, bucket)| !bucket.is_before(oldest));
+        self.from_offset = true;
+    }
+}
+
+/// The sessions of all readers, the newest first.
+#[derive(Debug, Default)]
+pub(crate) struct Sessions(Mutex<VecDeque<(Tag, TimeUuid, Session)>>);
+
+impl Sessions {
+    /// The session of the reader of `tag` that stands at `position`.
+    pub(crate) fn take(&self, tag: &Tag, position: TimeUuid) -> Option<Session> {
+        let mut sessions = self.0.lock();
+        let index = sessions.iter().position(|(of, at, _)| of == tag && *at == position)?;
+        sessions.remove(index).map(|(_, _, session)| session)
+    }
+
+    pub(crate) fn put(&self, tag: &Tag, position: TimeUuid, session: Session) {
+        let mut sessions = self.0.lock();
+        sessions.truncate(SESSIONS_MAX - 1);
+        sessions.push_front((tag.clone(), position, session));
+    }
+}
