@@ -48,12 +48,12 @@ impl App {
     ///
     /// # Panics
     /// It cannot be built or started: a test that needs it fails, and is never skipped.
-    pub fn shared() -> &'static Self {
-        static SHARED: OnceLock<Result<App>> = OnceLock::new();
+    pub fn shared() -> Arc<Self> {
+        static SHARED: OnceLock<Result<Arc<App>>> = OnceLock::new();
         // Compiled once and lightly: the tests are over before the JVM's second compiler pays.
         let options = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
-        match SHARED.get_or_init(|| Self::start(&options)) {
-            Ok(app) => app,
+        match SHARED.get_or_init(|| Self::start(&options).map(Arc::new)) {
+            Ok(app) => app.clone(),
             Err(error) => panic!("{error}"),
         }
     }

@@ -12,5 +12,12 @@ mod app;
 mod build;
 mod system;
 
+mod bench;
+mod cassandra;
+mod dynamodb;
+
 pub use app::{App, Error, Result};
+pub use bench::{Appends, Figures};
+pub use cassandra::Keyspaces;
+pub use dynamodb::Tables;
 pub use system::{Envelope, Mode, PekkoSystem, Recovered, Recovery, Replayed, Snapshot};

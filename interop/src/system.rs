@@ -1,5 +1,6 @@
 //! An actor system of the application: its entities, and Pekko's read journal.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde::Deserialize;
@@ -87,19 +88,19 @@ pub struct Envelope {
 /// A running actor system. Entities start when they are first named, and recover then.
 #[derive(Debug)]
 pub struct PekkoSystem {
-    app: &'static App,
+    app: Arc<App>,
     name: String,
 }
 
 impl PekkoSystem {
-    /// Starts a system with `config`, in HOCON, over the application's configuration.
+    /// Starts a system of `app` with `config`, in HOCON, over the application's configuration.
     ///
     /// # Errors
     /// The configuration is not accepted, or the application has ended.
-    pub async fn open(config: &str) -> Result<Self> {
+    pub async fn open(app: Arc<App>, config: &str) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("system-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let system = Self { app: App::shared(), name };
+        let system = Self { app, name };
         system.ask(json!({"do": "open", "config": config})).await?;
         Ok(system)
     }
@@ -239,6 +240,6 @@ fn seq_nr(answer: &Value) -> Result<u64> {
     number.ok_or_else(|| Error(format!("an answer without a sequence number: {answer}")))
 }
 
-fn parse<T: DeserializeOwned>(answer: Value) -> Result<T> {
+pub(crate) fn parse<T: DeserializeOwned>(answer: Value) -> Result<T> {
     serde_json::from_value(answer.clone()).map_err(|error| Error(format!("{error} in {answer}")))
 }

@@ -1,8 +1,8 @@
 //! Values of every serializer that applications use, in the application's notation `{"kind": …,
 //! "value": …}`, as payloads and back.
 
-use annals_core::Payload;
-use annals_pekko::value::{decode, raw_bytes, raw_json};
+use annals_core::{Payload, SerializerId};
+use annals_pekko::value::{decode, encode, raw_bytes, raw_json};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -95,6 +95,28 @@ pub(crate) fn meaning(payload: &Payload, event_manifest: &str) -> Value {
     };
     assert_eq!(event_manifest, "", "of {kind}");
     value(kind, decoded)
+}
+
+/// The payload for a value, and the manifest of its event adapter.
+pub(crate) fn payload(value: &Value) -> (Payload, &'static str) {
+    let plain = &value["value"];
+    let raw = || json!({"base64": plain});
+    let of = |id: i32, manifest: &str, value: &Value| {
+        encode(SerializerId::new(id), manifest, value).unwrap()
+    };
+    let payload = match value["kind"].as_str().unwrap() {
+        "string" => of(20, "", plain),
+        "long" => of(18, "", plain),
+        "int" => of(INT, "", plain),
+        "boolean" => of(BOOLEAN, "", plain),
+        "bytes" => of(BYTES, "", &raw()),
+        "bytestring" => of(BYTE_STRING, "", &raw()),
+        "json" => of(31, JSON_CLASS, plain),
+        "cbor" => of(33, CBOR_CLASS, &json_as_cbor(plain.clone())),
+        "note" => return (of(31, NOTE_CLASS, &json!({"body": plain})), NOTE_MANIFEST),
+        other => panic!("no serializer of annals writes the kind {other}"),
+    };
+    (payload, "")
 }
 
 /// A value in the notation of [`decode`].

@@ -2,6 +2,8 @@
 //! values and continues.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
+mod both_ways;
 mod cassandra;
 mod dynamodb;
 mod kinds;
+mod sides;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use annals_interop::{Mode, PekkoSystem, Recovery};
 use serde_json::{Map, Value, json};
 
-use super::{Keyspaces, rows};
+use super::{keyspaces, rows};
 use crate::kinds::{decoded, every_kind, order, text, texts};
 
 const TABLES: [&str; 6] = [
@@ -22,21 +22,21 @@ const TABLES: [&str; 6] = [
 #[tokio::test]
 async fn the_golden_rows_are_those_that_pekko_writes() {
     // Small partitions, and one bucket of tags: the test must not depend on the time of day.
-    let keyspaces = Keyspaces::create(
+    let keyspaces = keyspaces(
         "pekko.persistence.cassandra.journal.target-partition-size = 7
         pekko.persistence.cassandra.events-by-tag.bucket-size = Day
         pekko.persistence.cassandra.events-by-tag.scanning-flush-interval = 200ms",
     )
     .await;
-    let pekko = keyspaces.pekko("").await;
+    let pekko = keyspaces.pekko("").await.unwrap();
     write(&pekko).await;
     let entities = entities(&pekko).await;
     let mut tables = Map::new();
     for table in TABLES {
-        tables.insert(table.to_owned(), keyspaces.rows(&pekko, table, "").await.into());
+        tables.insert(table.to_owned(), rows(&pekko, &keyspaces, table).await.into());
     }
     let snapshots = format!("SELECT * FROM {}.snapshots", keyspaces.snapshots);
-    tables.insert("snapshots".to_owned(), rows(&pekko, &snapshots).await.into());
+    tables.insert("snapshots".to_owned(), pekko.rows(&snapshots).await.unwrap().into());
     pekko.close().await.unwrap();
 
     let written = lines(&mut tables, &entities);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use annals_interop::{Mode, PekkoSystem, Recovery};
 use serde_json::{Map, Value, json};
 
-use super::Tables;
 use super::items::Item;
+use super::{items, tables};
 use crate::kinds::{decoded, every_kind, order, text, texts, value};
 
 /// Of the append that is stored in part: as if its writer had died between two of its requests.
@@ -17,14 +17,14 @@ const TORN: (&str, u64) = ("journal-P-torn|1-0", 6);
 
 #[tokio::test]
 async fn the_golden_items_are_those_that_pekko_writes() {
-    let tables = Tables::create().await;
-    let pekko = tables.pekko("").await;
+    let tables = tables().await;
+    let pekko = tables.pekko("").await.unwrap();
     write(&pekko).await;
-    let journal = tables.journal_items().await;
+    let journal = items(&tables, &tables.journal).await;
     let torn = |item: &Item| item.text("par") == Some(TORN.0) && item.number("num") == Some(TORN.1);
     assert_eq!(journal.iter().filter(|item| torn(item)).count(), 1);
     let journal: Vec<Item> = journal.into_iter().filter(|item| !torn(item)).collect();
-    let snapshots = tables.snapshot_items().await;
+    let snapshots = items(&tables, &tables.snapshots).await;
     let entities = entities(&pekko).await;
     pekko.close().await.unwrap();
 

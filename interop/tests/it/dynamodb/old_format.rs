@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
-use annals_interop::{App, Mode, Recovery};
-use serde_json::{Value, json};
+use annals_interop::{Mode, Recovery, Tables};
+use serde_json::Value;
 
-use super::Tables;
+use super::tables;
 use crate::kinds::text;
 
 const ID: &str = "OldFormatEvents";
@@ -22,18 +22,16 @@ pub(crate) async fn put(tables: &Tables) {
     let golden = golden();
     for (table, list) in [(&tables.journal, "journal"), (&tables.snapshots, "snapshots")] {
         for item in golden[list].as_array().unwrap() {
-            let request = json!({"do": "dynamodb_put", "endpoint": annals_servers::dynamodb(),
-                "table": table, "item": item});
-            App::shared().ask(request).await.unwrap();
+            tables.put(table, item).await.unwrap();
         }
     }
 }
 
 #[tokio::test]
 async fn pekko_recovers_the_golden_items_and_goes_on() {
-    let tables = Tables::create().await;
+    let tables = tables().await;
     put(&tables).await;
-    let pekko = tables.pekko("").await;
+    let pekko = tables.pekko("").await.unwrap();
 
     let from_snapshot = pekko.recover(ID, Recovery::default()).await.unwrap();
     let snapshot = from_snapshot.snapshot.unwrap();

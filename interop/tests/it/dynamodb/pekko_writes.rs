@@ -3,18 +3,18 @@
 use annals_interop::{Mode, Recovery};
 use serde_json::Value;
 
-use super::Tables;
+use super::{items, tables};
 use crate::kinds::{every_kind, texts, value};
 
 #[tokio::test]
 async fn every_kind_of_event_means_the_same() {
-    let tables = Tables::create().await;
-    let pekko = tables.pekko("").await;
+    let tables = tables().await;
+    let pekko = tables.pekko("").await.unwrap();
     let events = every_kind();
 
     pekko.persist("kinds|1", Mode::Each, &events).await.unwrap();
 
-    let items = tables.journal_items().await;
+    let items = items(&tables, &tables.journal).await;
     let read: Vec<Value> = items.iter().map(|item| item.event()).collect();
     assert_eq!(read, events);
     // And Pekko itself takes them for the same, so that the comparison is about the right thing.
@@ -26,7 +26,7 @@ async fn every_kind_of_event_means_the_same() {
 
 #[tokio::test]
 async fn compressed_documents_mean_the_same() {
-    let tables = Tables::create().await;
+    let tables = tables().await;
     let documents: Vec<Value> = every_kind()
         .into_iter()
         .filter(|it| it["kind"] == "json" || it["kind"] == "cbor")
@@ -39,12 +39,12 @@ async fn compressed_documents_mean_the_same() {
                     algorithm = {algorithm}, compress-larger-than = 100 B }}\n"
             )
         };
-        let pekko = tables.pekko(&(of("jackson-json") + &of("jackson-cbor"))).await;
+        let pekko = tables.pekko(&(of("jackson-json") + &of("jackson-cbor"))).await.unwrap();
         last = pekko.persist("compressed|1", Mode::All, &documents).await.unwrap();
         pekko.close().await.unwrap();
     }
 
-    let items = tables.journal_items().await;
+    let items = items(&tables, &tables.journal).await;
     let read: Vec<Value> = items.iter().map(|item| item.event()).collect();
     assert_eq!(last, 12);
     assert_eq!(read, [documents.clone(), documents.clone(), documents].concat());
@@ -60,15 +60,15 @@ async fn compressed_documents_mean_the_same() {
 
 #[tokio::test]
 async fn java_serialization_and_tagged_events_stay_bytes() {
-    let tables = Tables::create().await;
-    let pekko = tables.pekko("").await;
+    let tables = tables().await;
+    let pekko = tables.pekko("").await.unwrap();
     let mut tagged = value("string", "wrapped");
     tagged["tags"] = vec!["blue", "green"].into();
     let events = [value("java", "of a JVM only"), tagged];
 
     pekko.persist("java|1", Mode::Each, &events).await.unwrap();
 
-    let items = tables.journal_items().await;
+    let items = items(&tables, &tables.journal).await;
     let classes = ["annals.interop.JavaEvent", "org.apache.pekko.persistence.journal.Tagged"];
     for (item, class) in items.iter().zip(classes) {
         assert_eq!(item.number("ev_ser_id"), Some(1));
@@ -82,8 +82,8 @@ async fn java_serialization_and_tagged_events_stay_bytes() {
 
 #[tokio::test]
 async fn appends_lie_in_groups_of_a_hundred_with_marks() {
-    let tables = Tables::create().await;
-    let pekko = tables.pekko("").await;
+    let tables = tables().await;
+    let pekko = tables.pekko("").await.unwrap();
     let appends = [2, 25, 26, 60, 101, 1, 1];
     let mut expected = Vec::new();
     for count in appends {
@@ -93,7 +93,7 @@ async fn appends_lie_in_groups_of_a_hundred_with_marks() {
     }
 
     let (events, marks): (Vec<_>, Vec<_>) =
-        tables.journal_items().await.into_iter().partition(|item| item.is_event());
+        items(&tables, &tables.journal).await.into_iter().partition(|item| item.is_event());
     let mut events: Vec<(u64, Value, Option<u64>, Option<u64>)> = events
         .iter()
         .map(|item| {
