@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_core::{Result, Wakeup};
+use annals_core::{ErrorKind, Result, Wakeup};
 use parking_lot::Mutex;
 
 use crate::apply::Applier;
@@ -33,6 +33,13 @@ impl Follower {
     pub(crate) fn new(end_file: EndFile, segment: SegmentFile) -> Self {
         Self { end_file, segment: Mutex::new(segment) }
     }
+}
+
+/// What is sealed, and which segment is written, as somebody saw it.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    active: SegmentNr,
+    sealed: Arc<Sealed>,
 }
 
 impl Engine {
@@ -110,26 +117,54 @@ impl Engine {
         Ok(())
     }
 
+    /// Reads what is there now: what another process wrote is taken in first, and what misses a file that
+    /// it replaced meanwhile is read again.
+    ///
+    /// # Errors
+    /// What `read` and [`Engine::refresh`] give.
+    pub(crate) fn read_again<T>(
+        self: &Arc<Self>,
+        read: impl Fn(&Arc<Self>) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            self.refresh()?;
+            let view = self.view();
+            match read(self) {
+                Err(error) if error.kind() == ErrorKind::Corrupt && self.reload(&view)? => {}
+                read => return read,
+            }
+        }
+    }
+
+    /// What a read that begins now goes by.
+    pub(crate) fn view(&self) -> View {
+        let state = self.state.read();
+        View { active: state.end.segment, sealed: state.sealed.clone() }
+    }
+
     /// Opens the index files anew, in a store that is open read-only: the other process may have compacted
-    /// segments. Tells whether it has, since they were opened last.
+    /// segments. Tells whether anything is new to who read by `seen`.
     ///
     /// # Errors
     /// `Corrupt`, `Unavailable`.
-    pub(crate) fn reload(&self) -> Result<bool> {
+    pub(crate) fn reload(&self, seen: &View) -> Result<bool> {
         if self.follower.is_none() {
             return Ok(false);
         }
+        self.refresh()?;
         let sealed = Sealed::open(self.storage.clone(), self.store_id, false)?;
         let mut state = self.state.write();
-        let first = state.sealing.first().map_or(state.active.segment, |index| index.segment);
-        let sealed = sealed.before(first);
-        if !sealed.is_newer_than(&state.sealed) {
-            return Ok(false);
+        let sealed = sealed.before(state.active.segment);
+        // A segment that was followed may be sealed, and compacted, by now.
+        let end = sealed.last_end().map(|(end, _)| end.segment);
+        let followed = state.sealing.iter().any(|index| Some(index.segment) <= end);
+        if followed || sealed.is_newer_than(&state.sealed) {
+            state.sealing.retain(|index| Some(index.segment) > end);
+            state.sealed = Arc::new(sealed);
+            state.recent = Arc::default();
+            self.files.forget();
         }
-        state.sealed = Arc::new(sealed);
-        state.recent = Arc::default();
-        self.files.forget();
-        Ok(true)
+        Ok(state.end.segment != seen.active || !Arc::ptr_eq(&state.sealed, &seen.sealed))
     }
 
     /// Completes when another process wrote something after this call.

@@ -78,9 +78,10 @@ impl Journal for EmbeddedStore {
                 Step::Failed(error) => return Some((Err(error), Step::Done)),
                 Step::Start(engine, id, range) => {
                     run_blocking(engine, move |engine| {
-                        engine.refresh()?;
-                        let mut replay = Replay::new(engine.clone(), id, range)?;
-                        Ok((replay.next_batch()?, replay))
+                        engine.read_again(|engine| {
+                            let mut replay = Replay::new(engine.clone(), id.clone(), range)?;
+                            Ok((replay.next_batch()?, replay))
+                        })
                     })
                     .await
                 }

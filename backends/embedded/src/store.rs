@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use annals_core::{Capabilities, Error, ErrorKind, PersistenceId, Result, SeqNr, SeqRange, Store};
+use annals_core::{Capabilities, Error, PersistenceId, Result, SeqNr, SeqRange, Store};
 use parking_lot::Mutex;
 
 use crate::builder::EmbeddedBuilder;
@@ -162,16 +162,7 @@ impl EmbeddedStore {
         T: Send + 'static,
         F: Fn(&Arc<Engine>) -> Result<T> + Send + 'static,
     {
-        self.blocking(move |engine| {
-            loop {
-                engine.refresh()?;
-                match read(engine) {
-                    Err(error) if error.kind() == ErrorKind::Corrupt && engine.reload()? => {}
-                    read => return read,
-                }
-            }
-        })
-        .await
+        self.blocking(move |engine| engine.read_again(read)).await
     }
 
     /// Runs blocking reads on a thread for such work.

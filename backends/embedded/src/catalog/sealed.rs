@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use annals_core::{Bounds, Error, PersistenceId, Result, SeqRange, StoredOffset, Tag};
+use annals_core::{Bounds, Error, ErrorKind, PersistenceId, Result, SeqRange, StoredOffset, Tag};
 
 use super::{Head, Snapshots};
 use crate::index::{
-    DeadBytes, Directory, DirectoryAccess, FrameRef, IdRecord, Lookup, OpenedDirectory,
+    DeadBytes, Directory, DirectoryAccess, FrameRef, Handles, IdRecord, Lookup, OpenedDirectory,
     PreviousSegments, SegmentIndex, SegmentMeta, SegmentSummary, SnapshotRef, text_hash,
 };
 use crate::position::{Position, SegmentNr};
@@ -17,6 +17,7 @@ use crate::storage::Storage;
 #[derive(Debug, Clone)]
 pub(crate) struct Sealed {
     storage: Arc<dyn Storage>,
+    handles: Arc<Handles>,
     segments: Arc<BTreeMap<SegmentNr, Arc<SegmentIndex>>>,
     directory: Arc<Directory>,
 }
@@ -25,10 +26,11 @@ impl Sealed {
     /// The sealed segments in `storage`. An index file that is damaged or missing is no loss: its
     /// segment and those after it count as not sealed, are scanned, and get new index files.
     pub(crate) fn open(storage: Arc<dyn Storage>, store_id: u64, writable: bool) -> Result<Self> {
+        let handles = Arc::new(Handles::new(storage.clone()));
         let mut segments = BTreeMap::new();
         let mut segment = SegmentNr::FIRST;
         loop {
-            match SegmentIndex::open(&*storage, segment) {
+            match SegmentIndex::open_by(&handles, segment) {
                 Ok(Some(index)) if index.meta().store_id == store_id => {
                     segments.insert(segment, Arc::new(index));
                 }
@@ -40,6 +42,7 @@ impl Sealed {
                     );
                     break;
                 }
+                Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "a damaged index file is made anew from its segment");
                     break;
@@ -62,7 +65,8 @@ impl Sealed {
                 directory.add_index_in_memory(index)?;
             }
         }
-        Ok(Self { storage, segments: Arc::new(segments), directory: Arc::new(directory) })
+        let (segments, directory) = (Arc::new(segments), Arc::new(directory));
+        Ok(Self { storage, handles, segments, directory })
     }
 
     /// How many there are.
@@ -140,7 +144,9 @@ impl Sealed {
     ) -> Result<Arc<SegmentIndex>> {
         let index = self.index(segment)?;
         let summary = SegmentSummary { decided: Some(decided), ..index.summary(is_gone)? };
-        SegmentIndex::write(&*self.storage, &summary, &index.previous()?)?;
+        let previous = index.previous()?;
+        index.pin()?;
+        SegmentIndex::write(&*self.storage, &summary, &previous)?;
         Ok(Arc::new(self.reopen(segment)?))
     }
 
@@ -168,7 +174,7 @@ impl Sealed {
     }
 
     fn reopen(&self, segment: SegmentNr) -> Result<SegmentIndex> {
-        SegmentIndex::open(&*self.storage, segment)?.ok_or_else(|| {
+        SegmentIndex::open_by(&self.handles, segment)?.ok_or_else(|| {
             let (name, location) = (SegmentIndex::file_name(segment), self.storage.location());
             Error::corrupt(format!(
                 "file {name} in {location} is missing; it is made anew at the next opening"

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use annals_core::{Error, Result};
 
 use super::bytes::{Input, to_u64, to_usize};
+use super::handles::{Handle, Handles};
 use crate::storage::{BLOCK_BYTES, Storage, StorageFile, read_exact_at};
 
 /// What a block holds besides its checksum.
@@ -81,7 +82,7 @@ pub(crate) fn reseal_blocks(file: &mut [u8]) {
 /// A finished file, open for reading.
 #[derive(Debug)]
 pub(super) struct BlockFile {
-    file: Arc<dyn StorageFile>,
+    handle: Handle,
     path: String,
     version: u32,
     key: u32,
@@ -108,7 +109,8 @@ impl BlockFile {
             Err(error) => return Err(unreadable(&path, error)),
         };
         let length = file.length().map_err(|error| unreadable(&path, error))?;
-        let mut blocks = Self { file, path, version: 0, key: 0, blocks: 1, reads };
+        let mut blocks =
+            Self { handle: Handle::Open(file), path, version: 0, key: 0, blocks: 1, reads };
         let whole = to_u64(BLOCK_BYTES);
         if length < whole || !length.is_multiple_of(whole) {
             return Err(blocks.corrupt(length, "the file is cut"));
@@ -146,7 +148,18 @@ impl BlockFile {
         blocks: u32,
         reads: Arc<AtomicU64>,
     ) -> Self {
-        Self { file, path, version: 0, key, blocks, reads }
+        Self { handle: Handle::Open(file), path, version: 0, key, blocks, reads }
+    }
+
+    /// From now on it is open only while it is read, and as long as `handles` keeps it.
+    pub(super) fn close(self, name: &str, handles: Arc<Handles>) -> Self {
+        let Handle::Open(file) = self.handle else { return self };
+        Self { handle: Handle::named(handles, name, self.key, file), ..self }
+    }
+
+    /// Keeps it open from now on: another file is about to get its name.
+    pub(super) fn pin(&self) -> Result<()> {
+        self.handle.pin().map_err(|error| unreadable(&self.path, error))
     }
 
     /// The payloads of `count` blocks from `first` on, verified, in one read.
@@ -159,7 +172,8 @@ impl BlockFile {
             return Err(self.corrupt(start, "a block past the end of the file is named"));
         }
         let mut bytes = vec![0; to_usize(position_of(u64::from(count)))];
-        read_exact_at(&*self.file, &mut bytes, start).map_err(|error| match error.kind() {
+        let file = self.handle.get().map_err(|error| unreadable(&self.path, error))?;
+        read_exact_at(&*file, &mut bytes, start).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => self.corrupt(start, "the file is cut"),
             _ => unreadable(&self.path, error),
         })?;

@@ -13,6 +13,7 @@ mod blocks;
 mod bytes;
 mod directory;
 mod filter;
+mod handles;
 mod hash;
 mod header;
 mod items;
@@ -30,6 +31,7 @@ mod tests;
 
 pub(crate) use blocks::reseal_blocks;
 pub(crate) use directory::{Directory, DirectoryAccess, OpenedDirectory, directory_run_end};
+pub(crate) use handles::Handles;
 pub(crate) use hash::text_hash;
 pub(crate) use header::SegmentMeta;
 pub(crate) use previous::PreviousSegments;

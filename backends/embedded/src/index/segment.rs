@@ -10,10 +10,11 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use annals_core::{PersistenceId, Result, SeqRange, StoredOffset, Tag};
+use annals_core::{Error, PersistenceId, Result, SeqRange, StoredOffset, Tag};
 
 use super::blocks::{BlockFile, Stream};
 use super::bytes::{Input, to_u64};
+use super::handles::Handles;
 use super::hash::text_hash;
 use super::header::{Header, KIND, SegmentMeta};
 use super::items::{Beginning, TagFrame};
@@ -107,6 +108,28 @@ impl SegmentIndex {
             dead: header.dead,
             blocks: Arc::new(blocks),
         }))
+    }
+
+    /// Opens the index of `segment`, whose file is open only while it is read, and as long as `handles`
+    /// keeps it.
+    ///
+    /// # Errors
+    /// As [`SegmentIndex::open`].
+    pub(crate) fn open_by(handles: &Arc<Handles>, segment: SegmentNr) -> Result<Option<Self>> {
+        let Some(index) = Self::open(handles.storage(), segment)? else { return Ok(None) };
+        let blocks = Arc::into_inner(index.blocks);
+        let blocks =
+            blocks.ok_or_else(|| Error::internal("an index that was just opened is shared"))?;
+        let blocks = Arc::new(blocks.close(&Self::file_name(segment), handles.clone()));
+        Ok(Some(Self { blocks, ..index }))
+    }
+
+    /// Keeps its file open from now on: another one is about to get its name.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) fn pin(&self) -> Result<()> {
+        self.blocks.pin()
     }
 
     /// What it says of its segment.

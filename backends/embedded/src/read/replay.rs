@@ -8,6 +8,7 @@ use annals_core::{Batch, Error, ErrorKind, PersistenceId, Result, SeqNr, SeqRang
 use super::{BATCH_BYTES, FrameReader};
 use crate::catalog::{MemIndex, Sealed};
 use crate::engine::Engine;
+use crate::follower::View;
 use crate::format::decode_events;
 use crate::index::FrameRef;
 use crate::log::Reading;
@@ -27,6 +28,7 @@ enum Piece {
 pub(crate) struct Replay {
     engine: Arc<Engine>,
     reading: Reading,
+    view: View,
     sealed: Arc<Sealed>,
     id: PersistenceId,
     /// What is still to be delivered.
@@ -45,6 +47,7 @@ impl Replay {
     pub(crate) fn new(engine: Arc<Engine>, id: PersistenceId, range: SeqRange) -> Result<Self> {
         // Before anything is looked up.
         let reading = Reading::begin(&engine.files);
+        let view = engine.view();
         let mut pieces = VecDeque::new();
         let (head, sealed) = {
             let state = engine.state.read();
@@ -77,7 +80,19 @@ impl Replay {
         let failed = if beyond { engine.check_certain(&id).err() } else { None };
         let (frames, reader) = (VecDeque::new(), None);
         let delivered = false;
-        Ok(Self { engine, reading, sealed, id, rest, delivered, pieces, frames, reader, failed })
+        Ok(Self {
+            engine,
+            reading,
+            view,
+            sealed,
+            id,
+            rest,
+            delivered,
+            pieces,
+            frames,
+            reader,
+            failed,
+        })
     }
 
     /// The engine it reads.
@@ -121,8 +136,7 @@ impl Replay {
     /// A frame may be missing since its segment was compacted meanwhile, by another process: then the rest
     /// is looked up anew, unless it was deleted as well.
     fn begin_again(&mut self, missing: Error) -> Result<usize> {
-        let reloaded = self.engine.reload()?;
-        self.engine.refresh()?;
+        let reloaded = self.engine.reload(&self.view)?;
         let deleted_to = self.engine.bounds(&self.id)?.deleted_to;
         let deleted = deleted_to >= self.rest.from;
         if !reloaded && !deleted {

@@ -169,6 +169,52 @@ async fn a_disk_that_is_full_refuses_appends_and_nothing_else() {
     append_some(&store, "alice", after, 3).await;
 }
 
+/// A child may have fewer files open than the store has segments.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_store_of_many_segments_needs_few_open_files() {
+    let events_each = 440;
+    let deleted = 400;
+    let whole = async |store: &EmbeddedStore| {
+        assert!(store.stats().sealed_segments > 340, "{:?}", store.stats());
+        for number in 0..4 {
+            let events = highest(store, &format!("entity|{number}")).await.unwrap();
+            let expected = if number == 0 { events_each - deleted } else { events_each };
+            assert_eq!(events, expected, "entity {number}");
+        }
+        let all = crate::model::read_scope(store, &annals_core::Scope::All, 100).await.unwrap();
+        assert_eq!(all.len(), 4 * events_each - deleted);
+        store.verify().await.unwrap();
+    };
+    if let Some(directory) = child::directory() {
+        let reading = EmbeddedStore::builder(&directory).open_read_only().unwrap();
+        whole(&reading).await;
+        drop(reading);
+        let store = open(&directory).unwrap();
+        whole(&store).await;
+        assert!(store.compact(1).await.unwrap().segments_rewritten > 300);
+        whole(&store).await;
+        store.close().await.unwrap();
+        return child::tell("done");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path()).unwrap();
+    for after in 0..events_each as u64 {
+        for number in 0..4 {
+            store.append(append(&format!("entity|{number}"), after)).await.unwrap();
+        }
+        if after == deleted as u64 {
+            store.delete_to(&id("entity|0"), SeqNr::new(after).unwrap()).await.unwrap();
+        }
+    }
+    store.close().await.unwrap();
+    let test = "files::a_store_of_many_segments_needs_few_open_files";
+    let mut limited = child::command(test, directory.path(), "ulimit -n 300; ").spawn().unwrap();
+    let told = child::listen(&mut limited);
+    assert!(limited.wait().unwrap().success());
+    assert_eq!(told.join().unwrap(), ["done"]);
+}
+
 #[tokio::test]
 async fn a_segment_of_another_version_is_named() {
     let directory = tempfile::tempdir().unwrap();

@@ -11,6 +11,7 @@ mod backup;
 mod child;
 mod compaction;
 mod compaction_crash;
+mod compaction_readers;
 mod conformance;
 mod damage;
 mod decoder;
