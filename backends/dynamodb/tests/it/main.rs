@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod conformance;
+mod killed;
 mod large;
 mod lost;
 mod pekko_items;
 mod refused;
+mod rivals;
 mod support;
 mod wire;
