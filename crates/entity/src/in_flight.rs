@@ -159,6 +159,9 @@ impl<'a, B: EventSourced> Write<'a, B> {
         let (outcome, events) = (outcome(&written), self.append.events().len());
         self.span.record("outcome", outcome);
         self.shared.measures.append(events, self.watch, self.shared.clock.as_ref(), outcome);
+        if let Ok(receipt) = &written {
+            self.shared.publish(&self.append, *receipt);
+        }
         Done::Entity(self.append.id().clone(), Input::Written(written))
     }
 }

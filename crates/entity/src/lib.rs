@@ -95,7 +95,7 @@
 //! | `commandHandler`, `eventHandler`, `emptyState` | [`EventSourced::handle`], [`EventSourced::apply`], [`EventSourced::empty`] | same |
 //! | `persist`, `persist(list)`, `none`, `unhandled` | [`Effect::persist`], [`Effect::persist_all`], [`Effect::none`], [`Effect::unhandled`] | better: the caller of an unhandled command learns it |
 //! | `reply`, `thenReply`, `noReply` | [`Effect::reply`], [`Effect::then_reply`], no step | better: a reply that is forgotten is an error to the caller |
-//! | `withEnforcedReplies` | | not done: a forgotten reply is found when it happens, not by types |
+//! | `withEnforcedReplies` | | not done, since it would make two of every effect: the compiler warns of a `reply` that a branch binds and does not use, the test kit fails on a command that is not answered, and its caller learns it at once |
 //! | `thenRun`, `thenStop`, `stop` | [`Effect::then_run`], [`Effect::then_stop`], [`Effect::stop`] | same |
 //! | `stash`, `unstashAll`, `stash-capacity` | [`Effect::stash`], [`Effect::then_unstash_all`], [`Settings::stash_max`] | better: a stash survives any failure of its entity, and overflow is told to the caller |
 //! | one write at a time | commands that wait go out as one append | better: many events per round trip |
@@ -119,8 +119,8 @@
 //! | `context.self`, `pipeToSelf` | [`Context::myself`], [`Effect::then_work`], [`Effect::then_after`] | same |
 //! | `ask` with a timeout | [`EntityRef::ask`] | better: says whether the command was taken |
 //! | passivation, active-entity limit | [`Settings::passivate_after`], [`Settings::active_max`] | same, with one strategy: those idle longest |
-//! | `EventSourcedBehaviorTestKit`, `PersistenceTestKit` | [`testkit`] | same |
-//! | `withEventPublishing` | | not done: readers follow the journal |
+//! | `EventSourcedBehaviorTestKit`, `PersistenceTestKit` | [`testkit`] | better: without a store or a runtime stash, signals, timers and failed appends are simulated, too |
+//! | `withEventPublishing` | [`EntitiesBuilder::publish`] | better: with the real timestamps; and what must not be missed is read from the journal live |
 //! | durable state, replication, reliable delivery, cluster sharding | | not done: not part of annals yet |
 
 mod behaviour;

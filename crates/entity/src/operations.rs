@@ -8,8 +8,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use annals_core::{
-    Bounds, Clock, Error, Journal, PersistenceId, Result, SeqNr, SeqRange, Sleep, Snapshot,
-    SnapshotCriteria, SnapshotStore, SnapshotStoreExt, WriterId,
+    Append, Appended, Bounds, Clock, Error, Journal, NewEvent, PersistenceId, Result, SeqNr,
+    SeqRange, Sleep, Snapshot, SnapshotCriteria, SnapshotStore, SnapshotStoreExt, StoredEvent,
+    WriterId,
 };
 use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
@@ -20,6 +21,9 @@ use crate::machine::{Config, Recovered, Recovery, Retention, Save, Saved, Superf
 use crate::measures::{Measures, Stopwatch, outcome};
 use crate::{EventSourced, Recover};
 
+/// Is told of each stored event.
+pub(crate) type Publish = Box<dyn Fn(&PersistenceId, &StoredEvent) + Send + Sync>;
+
 /// What the workers of a region share.
 pub(crate) struct Shared<B: EventSourced> {
     pub(crate) config: Config<B>,
@@ -27,6 +31,7 @@ pub(crate) struct Shared<B: EventSourced> {
     pub(crate) snapshots: Arc<dyn SnapshotStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) measures: Measures,
+    pub(crate) publish: Option<Publish>,
     pub(crate) sleep: Arc<dyn Sleep>,
     /// The settings' `active_max`, shared out.
     pub(crate) active_max_per_shard: Option<usize>,
@@ -35,6 +40,24 @@ pub(crate) struct Shared<B: EventSourced> {
 }
 
 impl<B: EventSourced> Shared<B> {
+    /// Tells whoever wants to know of the events of an append that is stored.
+    pub(crate) fn publish(&self, append: &Append, receipt: Appended) {
+        let Some(publish) = &self.publish else { return };
+        let mut seq_nr = receipt.first;
+        for NewEvent { payload, timestamp, event_manifest, tags, metadata } in
+            append.events().iter().cloned()
+        {
+            let writer = append.writer().clone();
+            let event =
+                StoredEvent { seq_nr, writer, timestamp, payload, event_manifest, tags, metadata };
+            if let Err(panic) = panics::caught(|| publish(append.id(), &event)) {
+                let error = panic.error(format!("publishing event {seq_nr} of {}", append.id()));
+                tracing::error!(id = %append.id(), %error, "a stored event was not published");
+            }
+            seq_nr = seq_nr.next();
+        }
+    }
+
     /// Recovers `id` for `writer`: bounds, snapshot, events.
     pub(crate) async fn recover(
         &self,

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 
-use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Store};
+use annals_core::{Clock, Codec, Error, Ids, PersistenceId, Result, Sleep, Store, StoredEvent};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::{Mutex, Semaphore};
@@ -15,7 +15,7 @@ use crate::alarm::Alarm;
 use crate::machine::{Cadence, Config, Envelope, Ticket};
 use crate::measures::Measures;
 use crate::myself::Mail;
-use crate::operations::Shared;
+use crate::operations::{Publish, Shared};
 use crate::settings::{Keep, Settings};
 use crate::shard::{Message, serve};
 use crate::{EntityRef, EventAdapter, EventFormat, EventSourced, adapted, plain};
@@ -40,6 +40,7 @@ pub struct EntitiesBuilder<B: EventSourced> {
     snapshot_codec: Option<Arc<dyn Codec<B>>>,
     cadence: Option<Cadence>,
     settings: Settings,
+    publish: Option<Publish>,
     runtime: Option<Handle>,
 }
 
@@ -53,6 +54,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             snapshot_codec: None,
             cadence: None,
             settings: Settings::default(),
+            publish: None,
             runtime: None,
         }
     }
@@ -94,6 +96,18 @@ impl<B: EventSourced> EntitiesBuilder<B> {
         self
     }
 
+    /// Tells `publish` of each event that an entity of this region has stored: at once, in order per entity,
+    /// before the command is answered, and at most once. For caches and notifications in this process: what
+    /// must not be missed, or comes from other processes, is read from the journal (a query or a
+    /// projection). It runs on the workers, so it must not block; a panic is logged and changes nothing.
+    pub fn publish(
+        mut self,
+        publish: impl Fn(&PersistenceId, &StoredEvent) + Send + Sync + 'static,
+    ) -> Self {
+        self.publish = Some(Box::new(publish));
+        self
+    }
+
     /// Runs the workers on `runtime` instead of the one that `start` is called on.
     pub fn runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
@@ -111,8 +125,9 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             "snapshot_every needs a snapshot_codec to write the states with"
         );
         let runtime = self.runtime.unwrap_or_else(Handle::current);
-        let Self { store, components, format, snapshot_codec, cadence, mut settings, .. } =
-            Self { runtime: None, ..self };
+        let Self {
+            store, components, format, snapshot_codec, cadence, mut settings, publish, ..
+        } = Self { runtime: None, ..self };
         settings.batch_commands_max = settings.batch_commands_max.max(1);
         settings.mailbox_max = settings.mailbox_max.max(1);
         settings.snapshot_attempts = settings.snapshot_attempts.max(1);
@@ -136,6 +151,7 @@ impl<B: EventSourced> EntitiesBuilder<B> {
             snapshots: store.snapshots,
             clock: components.clock,
             measures: Measures::new(B::ENTITY_TYPE),
+            publish,
             sleep: components.sleep,
         };
         Region::start(shards, &runtime, shared)

@@ -1,6 +1,8 @@
 //! Runs a behaviour without a store: given events, when a command comes, then these events and this
-//! answer. Nothing is asynchronous; a panic of the behaviour is the test's. Timers and delayed commands
-//! come when the test lets the time pass ([`Given::after`]).
+//! answer. Nothing is asynchronous; a panic of the behaviour is the test's. Commands that are stashed come
+//! again when the entity unstashes them; timers and delayed commands come when the test lets the time pass
+//! ([`Given::after`]); signals and appends that fail come when the test says so ([`Given::signal`],
+//! [`Given::when_not_stored`]).
 //!
 //! For whole regions there are a store that fails as it is told ([`Faults`]), and an environment whose
 //! time passes by hand ([`ManualTime`]) and whose ids are counted ([`CountedIds`]).
@@ -31,23 +33,28 @@
 //! ```
 
 mod faults;
+mod then;
 mod time;
 
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use annals_core::{Codec, Error, PersistenceId, Result, SeqNr, Timestamp};
+use annals_core::{Codec, Error, ErrorKind, PersistenceId, Result, SeqNr, Timestamp};
 use parking_lot::Mutex;
 
 pub use faults::{Fault, Faults, Operation};
+pub use then::Then;
 pub use time::{CountedIds, ManualTime};
 
-use crate::effect::{Few, Left, Timer, TimerStep, Work};
+use then::Decided;
+
+use crate::effect::{Few, Flags, Left, Timer, TimerStep, Work};
 use crate::myself::Mail;
-use crate::{Answer, Causation, Context, EventFormat, EventSourced, Reply, plain, reply_channel};
+use crate::{Causation, Context, EventFormat, EventSourced, Reply, Signal, plain, reply_channel};
 
 /// An entity named `test` whose history is `events`.
 pub fn given<B: EventSourced>(events: impl IntoIterator<Item = B::Event>) -> Given<B> {
@@ -64,6 +71,7 @@ pub fn given<B: EventSourced>(events: impl IntoIterator<Item = B::Event>) -> Giv
         causation: None,
         format: None,
         state_codec: None,
+        stash: VecDeque::new(),
         later: Vec::new(),
         work: Vec::new(),
         outbox,
@@ -107,6 +115,7 @@ pub struct Given<B: EventSourced> {
     causation: Option<Causation>,
     format: Option<Arc<dyn EventFormat<B::Event>>>,
     state_codec: Option<Arc<dyn Codec<B>>>,
+    stash: VecDeque<B::Command>,
     later: Vec<Later<B>>,
     work: Vec<Begun<B::Command>>,
     outbox: Arc<Outbox<B>>,
@@ -190,6 +199,46 @@ impl<B: EventSourced> Given<B> {
         Then { given: self, events, answer, decided }
     }
 
+    /// The entity after a command whose append fails with `kind`: nothing of it is applied, the caller gets
+    /// the error, and the behaviour the signal ([`Signal::PersistFailed`]). A command that persists nothing
+    /// needs no append, and fails in no way.
+    ///
+    /// # Panics
+    /// As [`Given::when`].
+    pub fn when_not_stored<T: Send + 'static>(
+        mut self,
+        kind: ErrorKind,
+        command: impl FnOnce(Reply<T>) -> B::Command,
+    ) -> Then<B, T> {
+        let (reply, answer) = reply_channel();
+        let caller = answer.caller();
+        let command = command(reply);
+        let effect = self.state.handle(command.clone(), &self.context(0));
+        let mut events = Vec::new();
+        if effect.events().is_empty() {
+            let decided = self.carry_out(command, &mut events);
+            return Then { given: self, events, answer, decided };
+        }
+        let error = || Error::new(kind, format!("{}: the test lets the append fail", self.id));
+        caller.fail(error());
+        B::on_signal(Signal::PersistFailed { error: &error() }, &self.context(0));
+        Then { given: self, events, answer, decided: Decided::default() }
+    }
+
+    /// The entity after the behaviour was told `signal`, and handled what it told itself thereupon.
+    ///
+    /// # Panics
+    /// As [`Given::when`].
+    pub fn signal(self, signal: Signal<'_, B>) -> Then<B, ()> {
+        B::on_signal(signal, &self.context(0));
+        self.after(Duration::ZERO)
+    }
+
+    /// How many commands are put off.
+    pub fn stashed(&self) -> usize {
+        self.stash.len()
+    }
+
     /// The entity after `duration`, in which timers and delayed commands come when they are due, and
     /// at once what the entity told itself. Its events are those of all of them.
     ///
@@ -247,36 +296,60 @@ impl<B: EventSourced> Given<B> {
         self.passed = at;
     }
 
-    fn carry_out(&mut self, command: B::Command, events: &mut Vec<B::Event>) -> Decided {
-        let seq_nr = self.seq_nr().plus(u64::try_from(events.len()).unwrap_or(u64::MAX));
-        let context = Context::new(&self.id, seq_nr, self.now)
+    /// What a handler knows when `unrecorded` events were decided since the history was written.
+    fn context(&self, unrecorded: usize) -> Context<'_> {
+        let seq_nr = self.seq_nr().plus(u64::try_from(unrecorded).unwrap_or(u64::MAX));
+        Context::new(&self.id, seq_nr, self.now)
             .because(self.causation.as_ref())
-            .with_mail(&self.mail);
-        let mut effect = self.state.handle(command, &context);
-        let taken = std::mem::replace(&mut effect.events, Few::None);
-        for event in taken {
+            .with_mail(&self.mail)
+    }
+
+    /// Handles a command, and then those that it brings back; what it decided itself is given.
+    fn carry_out(&mut self, command: B::Command, events: &mut Vec<B::Event>) -> Decided {
+        let (decided, mut next) = self.handle_one(command, events);
+        while let Some(command) = next.pop_front() {
+            let (_, unstashed) = self.handle_one(command, events);
+            // What is brought back comes first.
+            unstashed.into_iter().rev().for_each(|command| next.push_front(command));
+        }
+        decided
+    }
+
+    /// Handles one command; gives the commands that it brought back, too.
+    fn handle_one(
+        &mut self,
+        command: B::Command,
+        events: &mut Vec<B::Event>,
+    ) -> (Decided, VecDeque<B::Command>) {
+        let mut effect = self.state.handle(command.clone(), &self.context(events.len()));
+        let Flags { unhandled, stash, unstash, stop, .. } = effect.flags;
+        let decided = Decided { unhandled, stash, stop };
+        if stash {
+            self.stash.push_back(command);
+            return (decided, VecDeque::new());
+        }
+        for event in std::mem::replace(&mut effect.events, Few::None) {
             let event = self.there_and_back(&event).unwrap_or(event);
             self.state.apply(&event);
             events.push(event);
         }
-        let decided = Decided {
-            unhandled: effect.is_unhandled(),
-            stash: effect.is_stash(),
-            stop: effect.is_stop(),
-        };
         let mut left = Vec::new();
         for step in effect.steps {
             step.run(&self.state, &mut |what| left.push(what));
         }
         left.into_iter().for_each(|what| self.keep(what));
-        if decided.stop {
+        if stop {
             self.later.retain(|later| later.key.is_none());
+            B::on_signal(Signal::Stopped, &self.context(events.len()));
         }
         if let Some(codec) = &self.state_codec {
             let payload = codec.encode(&self.state).expect("the state has a form");
             self.state = codec.decode(&payload).expect("the state's form can be read");
         }
-        decided
+        // What an entity put off when it stops is for its next incarnation.
+        let brought_back =
+            if unstash || stop { std::mem::take(&mut self.stash) } else { VecDeque::new() };
+        (decided, brought_back)
     }
 
     fn keep(&mut self, left: Left<B>) {
@@ -319,111 +392,5 @@ impl<B: EventSourced> Given<B> {
 impl<B: EventSourced> Debug for Given<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Given").field("id", &self.id).field("seq_nr", &self.seq_nr()).finish()
-    }
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Decided {
-    unhandled: bool,
-    stash: bool,
-    stop: bool,
-}
-
-/// What a command led to.
-pub struct Then<B: EventSourced, T> {
-    given: Given<B>,
-    events: Vec<B::Event>,
-    answer: Answer<T>,
-    decided: Decided,
-}
-
-impl<B: EventSourced, T> Then<B, T> {
-    /// Checks the new events and the answer; gives the entity back for the next command.
-    ///
-    /// # Panics
-    /// If they are others.
-    #[track_caller]
-    pub fn then(self, events: impl IntoIterator<Item = B::Event>, answer: T) -> Given<B>
-    where
-        B::Event: Debug + PartialEq,
-        T: Debug + PartialEq,
-    {
-        let given = self.answer();
-        let expected: Vec<B::Event> = events.into_iter().collect();
-        assert_eq!(self.events, expected, "the events that the command led to");
-        match given {
-            Some(Ok(given)) => assert_eq!(given, answer, "the command's answer"),
-            Some(Err(error)) => panic!("the command failed: {error}"),
-            None => panic!("the command was not answered"),
-        }
-        self.given()
-    }
-
-    /// Checks the new events alone.
-    ///
-    /// # Panics
-    /// If they are others.
-    #[track_caller]
-    pub fn then_events(self, events: impl IntoIterator<Item = B::Event>) -> Given<B>
-    where
-        B::Event: Debug + PartialEq,
-    {
-        let expected: Vec<B::Event> = events.into_iter().collect();
-        assert_eq!(self.events, expected, "the events that the command led to");
-        self.given()
-    }
-
-    /// Checks that the command led to no event and no answer.
-    ///
-    /// # Panics
-    /// If it did.
-    #[track_caller]
-    pub fn then_nothing(self) -> Given<B>
-    where
-        B::Event: Debug,
-        T: Debug,
-    {
-        assert!(self.events.is_empty(), "no event was expected: {:?}", self.events);
-        let answer = self.answer();
-        assert!(!matches!(answer, Some(Ok(_))), "no answer was expected: {answer:?}");
-        self.given()
-    }
-
-    /// The new events.
-    pub fn events(&self) -> &[B::Event] {
-        &self.events
-    }
-
-    /// The answer, once: `None` if there is none yet (the reply may be kept for later), an error if
-    /// the reply was dropped.
-    pub fn answer(&self) -> Option<Result<T, Error>> {
-        self.answer.try_take()
-    }
-
-    /// Whether the command was declared unhandled.
-    pub fn is_unhandled(&self) -> bool {
-        self.decided.unhandled
-    }
-
-    /// Whether the command was put off.
-    pub fn is_stash(&self) -> bool {
-        self.decided.stash
-    }
-
-    /// Whether the entity stops.
-    pub fn is_stop(&self) -> bool {
-        self.decided.stop
-    }
-
-    /// The entity after the command.
-    pub fn given(mut self) -> Given<B> {
-        self.given.history.append(&mut self.events);
-        self.given
-    }
-}
-
-impl<B: EventSourced, T> Debug for Then<B, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Then").field("given", &self.given).field("decided", &self.decided).finish()
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use annals_core::{Codec, ErrorKind, Payload, Registry, Result, SeqNr, SerializerId};
 use annals_entity::testkit::{Fault, Faults, ManualTime, Operation, given};
-use annals_entity::{EntitiesBuilder, Reply, Timer};
+use annals_entity::{EntitiesBuilder, Reply, Signal, Timer};
 
-use crate::account::{Account, Command, Event, Text};
+use crate::account::{Account, Command, Event, Text, signals};
 use crate::world::{asking, balance, deposit, id, kind_of, settle};
 
 #[test]
@@ -71,6 +71,46 @@ fn timers_and_delayed_commands_come_when_the_time_passes() {
     let delay = Some(second);
     let account = account.when(|reply| Command::DepositLater { cents: 7, delay, reply }).given();
     account.after(second).then_events([Event::Deposited(7)]);
+}
+
+#[test]
+fn stashed_commands_come_again_in_order_after_the_unstash() {
+    let (account, first) =
+        given::<Account>([]).when(|reply| Command::WhenRich { reply }).given_and_answer();
+    let (account, second) = account.when(|reply| Command::WhenRich { reply }).given_and_answer();
+    assert_eq!(account.stashed(), 2);
+    // Not enough yet: they are put off once more.
+    let account = account
+        .when(|reply| Command::DepositThenUnstash { cents: 400, reply })
+        .then([Event::Deposited(400)], 400);
+    assert!(account.stashed() == 2 && first.try_take().is_none());
+    let account = account
+        .when(|reply| Command::DepositThenUnstash { cents: 600, reply })
+        .then([Event::Deposited(600)], 1_000);
+    assert_eq!(account.stashed(), 0);
+    for answer in [first, second] {
+        assert_eq!(answer.try_take().unwrap().unwrap(), 1_000);
+    }
+}
+
+#[test]
+fn an_append_that_fails_changes_nothing_and_is_told() {
+    let account = given::<Account>([Event::Deposited(100)]);
+    let failed = account
+        .when_not_stored(ErrorKind::Unavailable, |reply| Command::Deposit { cents: 1, reply });
+    assert_eq!(kind_of(failed.answer().unwrap()), "unavailable");
+    let account = failed.then_nothing();
+    assert_eq!((account.state().cents, account.seq_nr()), (100, SeqNr::FIRST));
+    let read = account.when_not_stored(ErrorKind::Unavailable, |reply| Command::Balance { reply });
+    read.then([], 100);
+}
+
+#[test]
+fn a_behaviour_is_told_signals() {
+    let error = annals_core::Error::unavailable("as arranged");
+    let account = given::<Account>([]).signal(Signal::RecoveryFailed { error: &error });
+    account.then_nothing();
+    assert_eq!(signals(), ["not recovered: unavailable @0"]);
 }
 
 #[test]

@@ -39,6 +39,29 @@ async fn a_failed_recovery_fails_who_waits_and_the_next_command_tries_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_recovery_whose_store_hangs_ends_and_the_next_one_is_tried() {
+    let world = World::new();
+    deposit(&world.start().entity("alice"), 7).await.unwrap();
+    let settings = Settings::default().with_recovery_deadline(Duration::from_secs(2));
+    let alice = world.start_with(settings).entity("alice");
+    world.faults.begins.lock().push_back(Fault::Hangs);
+    let (started, asked) = (tokio::time::Instant::now(), balance(&alice).await);
+    assert_eq!(kind_of(asked), "unavailable");
+    assert_eq!(
+        started.elapsed(),
+        Duration::from_secs(2),
+        "the cause, before the ask's own deadline"
+    );
+    // A snapshot that cannot be loaded in time is the same.
+    world.faults.hold_loads();
+    let builder = world.builder_with_snapshots().settings(settings);
+    let alice = builder.start().entity("alice");
+    assert_eq!(kind_of(balance(&alice).await), "unavailable");
+    world.faults.release_loads();
+    assert_eq!(balance(&alice).await.unwrap(), 7);
+}
+
+#[tokio::test(start_paused = true)]
 async fn recoveries_that_fail_again_and_again_back_off() {
     let world = World::new();
     world.faults.begins.lock().extend(vec![Fault::Fails(ErrorKind::Unavailable); 10_000]);

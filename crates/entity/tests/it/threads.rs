@@ -1,14 +1,16 @@
 //! Real threads and real time: regions that race over a store which fails at random.
 
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use annals_core::{ErrorKind, RetryPolicy};
-use annals_entity::Settings;
+use annals_core::{Codec, ErrorKind, Payload, Result, RetryPolicy, SerializerId};
+use annals_entity::{Context, Effect, EventSourced, Reply, Settings};
 
 use crate::account::Command;
 use crate::faulty::Fault;
-use crate::world::World;
+use crate::world::{World, kind_of};
 
 const ENTITIES: usize = 16;
 const CALLERS: usize = 64;
@@ -87,4 +89,69 @@ async fn what_callers_were_told_is_what_the_journal_holds() {
         all += told.stored;
     }
     assert!(all > i64::try_from(CALLERS * COMMANDS / 2).unwrap(), "{all} deposits went through");
+}
+
+/// A behaviour that does what none should: it blocks its worker until the test lets it go.
+#[derive(Debug, Default)]
+struct Blocker;
+
+#[derive(Debug, Clone)]
+enum Block {
+    While(Arc<AtomicBool>, Reply<()>),
+    Not(Reply<()>),
+}
+
+impl EventSourced for Blocker {
+    const ENTITY_TYPE: &'static str = "blocker";
+    type Command = Block;
+    type Event = ();
+
+    fn handle(&self, command: Block, _: &Context<'_>) -> Effect<Self> {
+        match command {
+            Block::While(held, reply) => {
+                while held.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                Effect::reply(reply, ())
+            }
+            Block::Not(reply) => Effect::reply(reply, ()),
+        }
+    }
+
+    fn apply(&mut self, (): &()) {}
+}
+
+#[derive(Debug)]
+struct Nothing;
+
+impl Codec<()> for Nothing {
+    fn encode(&self, (): &()) -> Result<Payload> {
+        Ok(Payload::new(SerializerId::BYTES, "", vec![]))
+    }
+
+    fn decode(&self, _: &Payload) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn asks_end_in_time_while_their_worker_is_held_up() {
+    let world = World::new();
+    let settings = Settings::default().with_shards(NonZeroUsize::new(1));
+    let region = world.builder_of::<Blocker>(Arc::new(Nothing)).settings(settings).start();
+    region.entity("a").ask(Block::Not).await.unwrap();
+    let held = Arc::new(AtomicBool::new(true));
+    let (blocker, gate) = (region.entity("a"), held.clone());
+    let blocked = tokio::spawn(async move { blocker.ask(|reply| Block::While(gate, reply)).await });
+    let (started, deadline) = (Instant::now(), Duration::from_millis(100));
+    // It waits behind the command that blocks, or comes before it; the last one certainly waits.
+    let mut last = region.entity("b").ask_within(deadline, Block::Not).await;
+    while last.is_ok() {
+        last = region.entity("b").ask_within(deadline, Block::Not).await;
+    }
+    assert_eq!(kind_of(last), "unavailable");
+    assert!(started.elapsed() < Duration::from_secs(4), "{:?}", started.elapsed());
+    held.store(false, Ordering::Relaxed);
+    blocked.await.unwrap().unwrap();
+    region.entity("b").ask(Block::Not).await.unwrap();
 }

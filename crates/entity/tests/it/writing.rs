@@ -1,9 +1,11 @@
 //! One command after another: what each outcome of a write means for its caller and its entity.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::{ErrorKind, Payload, PersistenceId, RetryPolicy, SeqNr, SerializerId};
 use annals_entity::Settings;
+use parking_lot::Mutex;
 
 use crate::account::{Command, Log};
 use crate::faulty::Fault;
@@ -294,6 +296,43 @@ async fn a_deadline_that_passes_while_the_write_is_in_flight_is_an_unknown_outco
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_store_that_is_slow_delays_its_entity_and_loses_nothing() {
+    let world = World::new();
+    let region = world.start();
+    let (alice, bob) = (region.entity("alice"), region.entity("bob"));
+    deposit(&bob, 1).await.unwrap();
+    world.faults.close_gate();
+    let slow = asking(&alice, |reply| Command::Deposit { cents: 1, reply });
+    let waiting = asking(&alice, |reply| Command::Balance { reply });
+    settle().await;
+    assert_eq!(balance(&bob).await.unwrap(), 1, "others go on");
+    // Shorter than the deadline of a write, if only just.
+    tokio::time::sleep(Duration::from_millis(3_900)).await;
+    world.faults.open_gate();
+    assert_eq!(slow.await.unwrap().unwrap(), 1);
+    assert_eq!(waiting.await.unwrap().unwrap(), 1);
+    assert_eq!(world.faults.append_count(), 2, "no attempt was repeated");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_append_has_its_own_deadline_though_one_timer_watches_all() {
+    let world = World::new();
+    let region = world.start();
+    world.faults.on_append([Fault::Hangs, Fault::Hangs]);
+    let started = tokio::time::Instant::now();
+    let ask = |name: &str| {
+        let account = region.entity(name);
+        tokio::spawn(async move { (kind_of(deposit(&account, 1).await), started.elapsed()) })
+    };
+    let first = ask("alice");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let second = ask("bob");
+    assert_eq!(first.await.unwrap(), ("outcome unknown", Duration::from_secs(4)));
+    assert_eq!(second.await.unwrap(), ("outcome unknown", Duration::from_secs(5)));
+    assert_eq!(deposit(&region.entity("alice"), 1).await.unwrap(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_panics_spoils_one_command_and_no_worker() {
     let world = World::new();
     let region = world.start();
@@ -304,4 +343,30 @@ async fn a_store_that_panics_spoils_one_command_and_no_worker() {
     assert_eq!(kind_of(deposit(&alice, 1).await), "internal");
     assert_eq!(deposit(&alice, 10).await.unwrap(), 10);
     region.stop().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn stored_events_are_published_once_in_order_and_before_the_answer() {
+    let world = World::new();
+    let published = Arc::new(Mutex::new(Vec::new()));
+    let seen = published.clone();
+    let region = world
+        .builder()
+        .publish(move |id, event| {
+            let text = String::from_utf8(event.payload.bytes.to_vec()).unwrap();
+            seen.lock().push(format!("{id} {} {text}", event.seq_nr));
+            assert!(event.seq_nr.get() != 2, "what it does with an event changes nothing");
+        })
+        .start();
+    let alice = region.entity("alice");
+    deposit(&alice, 5).await.unwrap();
+    assert_eq!(*published.lock(), ["account|alice 1 +5"]);
+    world
+        .faults
+        .on_append([Fault::Fails(ErrorKind::Invalid), Fault::Loses(ErrorKind::OutcomeUnknown)]);
+    deposit(&alice, 6).await.unwrap_err();
+    let both = alice.ask(|reply| Command::DepositAll { cents: vec![7, 8], reply }).await;
+    assert_eq!(both.unwrap(), 20);
+    let expected = ["account|alice 1 +5", "account|alice 2 +7", "account|alice 3 +8"];
+    assert_eq!(*published.lock(), expected, "what is stored, and that once");
 }
