@@ -56,6 +56,8 @@ mod snapshot_container;
 
 #[cfg(feature = "config")]
 pub mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod java;
 pub mod value;
 

@@ -64,7 +64,8 @@ impl Source {
 
     fn resolve_here(&self, defaults: &str) -> Result<Node> {
         let invalid = |error: hocon::HoconError| {
-            Error::invalid(format!("the configuration {} is not valid: {error}", self.name))
+            let reason = without_quoted(&error.to_string());
+            Error::invalid(format!("the configuration {} is not valid: {reason}", self.name))
         };
         let mut options = ParseOptions::defaults()
             .with_resolve_substitutions(false)
@@ -128,6 +129,14 @@ impl Source {
             HoconValue::Scalar(scalar) => Node::Text(scalar.raw.clone()),
             _ => Node::Unresolved,
         })
+    }
+}
+
+/// What the parser says, without the text that it quotes: that may be of a secret.
+fn without_quoted(message: &str) -> String {
+    match (message.split_once('"'), message.rsplit_once('"')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}…{after}"),
+        _ => message.to_owned(),
     }
 }
 

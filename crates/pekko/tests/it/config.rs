@@ -201,6 +201,26 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
+fn errors_of_the_parser_quote_no_secrets() {
+    for text in [
+        "a { password = s3cret+more }",
+        "a { password = s3cret?more }",
+        "a { password = \"s3cret }",
+        "a { password s3cret }",
+        "a { password = [s3cret }",
+        "a { password = s3cret {} }",
+        "a { password = 1.s3cret\"\" : }",
+    ] {
+        if let Err(error) = Config::parse(text) {
+            let printed = format!("{error} {error:?}");
+            assert!(!printed.contains("s3cret"), "{printed}");
+        }
+    }
+    let error = Config::parse("a { password = s3cret+more }").unwrap_err();
+    assert!(error.message().contains("reserved character '+'"), "{error}");
+}
+
+#[test]
 fn a_cassandra_service_is_read_as_it_is() {
     let config = Config::parse(
         r#"

@@ -1,5 +1,5 @@
 //! The serializers against published vectors and against damaged bytes.
-#![allow(clippy::unwrap_used, clippy::as_conversions)]
+#![allow(clippy::unwrap_used, clippy::as_conversions, clippy::indexing_slicing)]
 
 #[cfg(feature = "config")]
 mod config;

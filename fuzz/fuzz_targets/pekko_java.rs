@@ -1,0 +1,6 @@
+//! See `annals_pekko::fuzzing::java`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    annals_pekko::fuzzing::java(bytes);
+});
