@@ -1,4 +1,4 @@
-//! The items that Pekko writes, kept as test data (`tests/golden`), with what
+//! The items that Pekko writes, kept as test data of the store, with what
 //! Pekko itself makes of them. `ANNALS_BLESS=1` writes them anew; otherwise what Pekko writes today must be
 //! what is kept.
 
@@ -117,7 +117,7 @@ async fn entities(pekko: &PekkoSystem) -> Map<String, Value> {
 }
 
 fn path() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dynamodb.json")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../backends/dynamodb/tests/golden/pekko.json")
 }
 
 /// One JSON document with a line for each item, so that a difference shows as one.

@@ -13,7 +13,8 @@ const ID: &str = "OldFormatEvents";
 
 /// The kept items, and what they hold.
 pub(crate) fn golden() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/dynamodb-akka-1.3.json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../backends/dynamodb/tests/golden/akka-1.3.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
