@@ -108,7 +108,7 @@ impl Sealed for OldCbor {
 
 impl Sealed for Cbor {
     const ID: SerializerId = SerializerId::JACKSON_CBOR;
-    const EMPTY: &'static [u8] = &[0xBF, 0xFF];
+    const EMPTY: &'static [u8] = &[0xA0];
     const NULL: &'static [u8] = &[0xF6];
     const CLOSING: &'static [u8] = &[];
 

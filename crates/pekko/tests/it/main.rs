@@ -4,6 +4,7 @@
 #[cfg(feature = "config")]
 mod config;
 mod damage;
+mod golden;
 mod jackson;
 mod java;
 mod messages;

@@ -130,6 +130,25 @@ fn retired_fields_are_skipped() {
 }
 
 #[test]
+fn an_event_of_akka_2_3() {
+    // Written by Akka 2.3.11: redeliveries, confirms, a confirm message and target, a sender, deleted.
+    let bytes = concat!(
+        "0a3208c3da0412022e611a28616b6b612e70657273697374656e63652e73657269616c697a6174696f6e2e4d795061",
+        "796c6f6164100d1a027031200130033a0263313a02633240014a0c0a02703212026332180e20005244616b6b613a2f",
+        "2f4d65737361676553657269616c697a657250657273697374656e6365537065632f73797374656d2f746573744163",
+        "746f7232232d3434373233313933375a44616b6b613a2f2f4d65737361676553657269616c697a6572506572736973",
+        "74656e6365537065632f73797374656d2f746573744163746f7232232d343437323331393337",
+    );
+    let repr = PersistentRepr::decode(&hex(bytes).into()).unwrap();
+    assert!(repr.deleted);
+    assert_eq!((repr.seq_nr.get(), &*repr.persistence_id), (13, "p1"));
+    assert!(repr.sender.ends_with("/system/testActor2#-447231937"), "{}", repr.sender);
+    let class = "akka.persistence.serialization.MyPayload";
+    assert_eq!(repr.payload, Payload::new(SerializerId::new(77_123), class, ".a"));
+    assert_eq!((repr.manifest.as_ref(), repr.writer.as_str(), repr.metadata), ("", "", None));
+}
+
+#[test]
 fn what_is_no_message_is_corrupt() {
     for bytes in [
         "0a0308141005",           // a payload that is cut short
