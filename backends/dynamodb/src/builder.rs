@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::config::{
 };
 use aws_smithy_http_client::tls;
 
-use crate::client::Client;
+use crate::client::{Client, ClockWatch, WatchClock};
 use crate::settings::{Credentials, Holes, Settings};
 use crate::store::DynamoDb;
 
@@ -102,11 +102,13 @@ impl DynamoDbBuilder {
             Some(provider) => provider,
             None => provider(&self.settings, &http).await?,
         };
+        let clock = Arc::new(ClockWatch::default());
         let mut config = Builder::new()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.settings.region.clone()))
             .credentials_provider(provider)
             .http_client(http)
+            .interceptor(WatchClock(clock.clone()))
             // The one place that retries is ours: a retry inside the SDK would hide that an earlier
             // attempt may have been stored.
             .retry_config(RetryConfig::disabled())
@@ -114,7 +116,7 @@ impl DynamoDbBuilder {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         config.set_endpoint_url(self.settings.endpoint.clone());
         let sdk = aws_sdk_dynamodb::Client::from_conf(config.build());
-        let client = Client::new(sdk, &self.settings);
+        let client = Client::new(sdk, clock, &self.settings);
         Ok(Arc::new(DynamoDb::new(client, self.settings)))
     }
 }

@@ -39,6 +39,7 @@ mod settings;
 
 mod client;
 mod keys;
+mod near_limit;
 
 mod item;
 
@@ -55,5 +56,6 @@ mod store;
 mod tables;
 
 pub use builder::DynamoDbBuilder;
+pub use client::Stats;
 pub use settings::{ApiLimits, Credentials, Holes, Settings};
 pub use store::DynamoDb;

@@ -7,9 +7,10 @@ use annals_core::{Capabilities, Error, Result, Store, Timestamp};
 use tokio::sync::{OwnedRwLockReadGuard, RwLock};
 
 use crate::builder::DynamoDbBuilder;
-use crate::client::Client;
+use crate::client::{Client, Stats};
 use crate::item::ItemSizes;
 use crate::keys::Keys;
+use crate::near_limit::NearLimits;
 use crate::settings::Settings;
 
 /// The most bytes that one page of DynamoDB holds.
@@ -28,6 +29,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) sizes: ItemSizes,
+    pub(crate) near: NearLimits,
     /// Whether the store is open. Operations hold it for reading while they run.
     open: Arc<RwLock<bool>>,
 }
@@ -45,12 +47,26 @@ impl DynamoDb {
         let keys = Keys::new(settings.journal_name.as_str(), settings.sequence_shards);
         let sizes = ItemSizes::new(&keys, &settings.limits);
         let open = Arc::new(RwLock::new(true));
-        Self { inner: Arc::new(Inner { client, settings, keys, sizes, open }) }
+        Self {
+            inner: Arc::new(Inner {
+                client,
+                settings,
+                keys,
+                sizes,
+                near: NearLimits::default(),
+                open,
+            }),
+        }
     }
 
     /// The four contracts over this store.
     pub fn store(self: &Arc<Self>) -> Store {
         Store::of(self.clone())
+    }
+
+    /// What it counted since it was opened.
+    pub fn stats(&self) -> Stats {
+        self.inner.client.stats()
     }
 
     pub(crate) fn limits(&self) -> Capabilities {

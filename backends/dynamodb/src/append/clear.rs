@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Attempt;
-use crate::client::{Query, Write};
+use crate::client::{Query, Write, add};
 use crate::item::{Header, Item, header, key, names, number};
 use crate::keys::{Group, num};
 use crate::read::{HEADER, item_at};
@@ -46,6 +46,12 @@ impl Attempt<'_> {
             return Ok(false);
         }
         self.remove(append_id, left).await?;
+        add(&self.inner.client.counters.cleared, 1);
+        tracing::info!(
+            persistence_id = self.append.id().as_str(),
+            %append_id,
+            "what a dead writer left of a large append is cleared away"
+        );
         Ok(true)
     }
 

@@ -115,11 +115,15 @@ async fn begin(inner: &Inner, append: &Append) -> Result<Begin> {
 /// Checks each event's item against both limits before anything is sent. Events that are far from the
 /// limit cannot pass it, whatever their entity is called.
 fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
-    let large = inner.sizes.event_bytes_max() / 2;
+    let event_bytes_max = inner.sizes.event_bytes_max();
+    let mut total = 0;
     for (index, event) in append.events().iter().enumerate() {
-        if event.size_bytes() <= large {
+        let event_bytes = event.size_bytes();
+        total += event_bytes;
+        if event_bytes <= event_bytes_max / 2 {
             continue;
         }
+        inner.near.event_bytes.check(event_bytes, event_bytes_max, append.id());
         let position = Position { index: u64::try_from(index).unwrap_or(u64::MAX), intent: true };
         let bytes = item_bytes(&encode_event(&inner.keys, append, event, position));
         let pekko_bytes = inner.sizes.pekko_event_bytes(append, event);
@@ -128,6 +132,8 @@ fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
             error.context(format_args!("event {seq_nr} of {}", append.id()))
         })?;
     }
+    inner.near.append_bytes.check(total, BYTES_MAX, append.id());
+    inner.near.append_events.check(append.events().len(), EVENTS_MAX, append.id());
     Ok(())
 }
 

@@ -4,8 +4,11 @@
 //! answer to the repetition tells what became of the first. Where it does not come to an answer, the
 //! error is `OutcomeUnknown`, whatever the last attempt said of itself.
 
+mod clock;
 mod failure;
+mod limiter;
 mod requests;
+mod stats;
 
 use std::fmt;
 use std::future::Future;
@@ -13,13 +16,17 @@ use std::sync::Arc;
 
 use annals_core::{AppendId, Error, Ids, Result, RetryPolicy, WriterId};
 use aws_sdk_dynamodb::types::CancellationReason;
-use tokio::sync::Semaphore;
 
 use crate::item::Item;
 use crate::settings::Settings;
 
+pub(crate) use clock::{ClockWatch, WatchClock};
 pub(crate) use failure::Failure;
 pub(crate) use requests::{IS_FREE, ItemPage, Query};
+pub use stats::Stats;
+pub(crate) use stats::{Counters, add};
+
+use limiter::Limiter;
 
 /// Sends requests.
 #[derive(Debug)]
@@ -27,7 +34,9 @@ pub(crate) struct Client {
     sdk: aws_sdk_dynamodb::Client,
     retry: RetryPolicy,
     jitter: Arc<dyn Ids>,
-    in_flight: Semaphore,
+    limiter: Limiter,
+    clock: Arc<ClockWatch>,
+    pub(crate) counters: Counters,
 }
 
 /// What came of a write.
@@ -43,12 +52,18 @@ pub(crate) enum Write {
 }
 
 impl Client {
-    pub(crate) fn new(sdk: aws_sdk_dynamodb::Client, settings: &Settings) -> Self {
+    pub(crate) fn new(
+        sdk: aws_sdk_dynamodb::Client,
+        clock: Arc<ClockWatch>,
+        settings: &Settings,
+    ) -> Self {
         Self {
             sdk,
             retry: settings.retry,
             jitter: Arc::new(Jitter),
-            in_flight: Semaphore::new(settings.requests_max.min(Semaphore::MAX_PERMITS)),
+            limiter: Limiter::new(settings.requests_max),
+            clock,
+            counters: Counters::default(),
         }
     }
 
@@ -114,17 +129,43 @@ impl Client {
         }
     }
 
+    /// What was counted since the store was opened.
+    pub(crate) fn stats(&self) -> Stats {
+        self.counters.stats(self.limiter.limit(), self.clock.skew_millis())
+    }
+
+    /// Something was not done since there are too many requests.
+    fn throttled(&self) {
+        add(&self.counters.throttled, 1);
+        self.limiter.throttled(std::time::Instant::now());
+    }
+
     /// One attempt, when there is room for it.
     async fn one<T, F>(&self, attempt: F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let _permit =
-            self.in_flight.acquire().await.map_err(|error| {
-                Failure::Refused(Error::internal("no permits").with_source(error))
-            })?;
-        attempt.await
+        let _pass = self.limiter.enter().await;
+        add(&self.counters.requests, 1);
+        let answer = attempt.await;
+        match &answer {
+            Err(Failure::Throttled(_)) => self.throttled(),
+            Err(Failure::Cancelled(reasons)) if reasons.iter().any(is_throttled) => {
+                self.throttled();
+            }
+            Err(Failure::Unknown(_)) => add(&self.counters.unknown, 1),
+            _ => self.limiter.answered(),
+        }
+        answer
     }
+}
+
+/// Whether a transaction was cancelled since there are too many requests.
+fn is_throttled(reason: &CancellationReason) -> bool {
+    matches!(
+        reason.code.as_deref(),
+        Some("ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded")
+    )
 }
 
 /// What a cancelled transaction's reasons come to.

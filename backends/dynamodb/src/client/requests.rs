@@ -224,6 +224,7 @@ impl Client {
             let progress = unprocessed.len() < rest.len();
             found.extend(items);
             if !unprocessed.is_empty() {
+                self.throttled();
                 match retry.next_delay() {
                     Some(delay) => tokio::time::sleep(delay).await,
                     None if progress => {}
@@ -272,6 +273,7 @@ impl Client {
             let later = rest.split_off(rest.len().min(writes_max));
             let unprocessed = self.write_some(&what, table, &rest).await?;
             if !unprocessed.is_empty() {
+                self.throttled();
                 match retry.next_delay() {
                     Some(delay) => tokio::time::sleep(delay).await,
                     None if unprocessed.len() < rest.len() => {}

@@ -8,6 +8,7 @@ use futures_util::stream;
 use super::bounds::{bounds, marks};
 use super::pages::Pages;
 use super::whole::Whole;
+use crate::client::add;
 use crate::item::decode;
 use crate::settings::Holes;
 use crate::store::Inner;
@@ -128,6 +129,8 @@ impl Reading {
         }
         let part = self.whole.parts.iter().find(|part| part.from <= to && part.to >= from);
         if inner.settings.holes == Holes::Skip {
+            let count = to.get().saturating_sub(from.get()).saturating_add(1);
+            add(&inner.client.counters.holes_skipped, count);
             tracing::warn!(
                 persistence_id = id.as_str(),
                 from = from.get(),

@@ -190,3 +190,24 @@ fn reads_survive_lost_replies() {
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
     });
 }
+
+#[test]
+fn throttling_slows_the_client_down_and_is_counted() {
+    runtime().block_on(async {
+        let settings = crate::support::settings();
+        crate::support::open(settings.clone()).await.unwrap();
+        let wire = Wire::new(|number, _| match number {
+            0..3 => error(400, "ThrottlingException"),
+            _ => Act::Pass,
+        });
+        let builder = annals_dynamodb::DynamoDb::builder().settings(settings);
+        let store = builder.http_client(wire.client()).open().await.unwrap();
+        assert_eq!(store.stats().requests_max, 256);
+        let first = append("first", &id("a"), 0, 1);
+        store.store().journal.append(first).await.unwrap();
+        let stats = store.stats();
+        assert_eq!((stats.requests, stats.throttled), (4, 3));
+        assert!(stats.requests_max <= 128, "{stats:?}");
+        assert!(stats.clock_skew_millis.abs() < 10_000, "{stats:?}");
+    });
+}

@@ -151,6 +151,11 @@ fn only_whole_appends_are_read() {
         let found = pekko.numbers(Holes::Skip, 1, 1000).await.unwrap();
         let wanted: Vec<u64> = (1..=20).chain([27, 28, 29, 36]).collect();
         assert_eq!(found, wanted);
+        let skipping = DynamoDb::builder().settings(pekko.settings.clone()).holes(Holes::Skip);
+        let skipping = skipping.open().await.unwrap();
+        skipping.store().journal.read_all(&id("a"), SeqRange::ALL).await.unwrap();
+        // 21-26, 30-35 and 37-38.
+        assert_eq!(skipping.stats().holes_skipped, 14);
         // Without the setting it is an error that says what is the matter, and what is not lost.
         let error = pekko.numbers(Holes::Refuse, 1, 1000).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Corrupt);
