@@ -109,7 +109,7 @@
 //! | `snapshotEvery(n, keep)` | [`EntitiesBuilder::snapshot_every`] | better: delays no reply, and keeps as many as it says |
 //! | `withDeleteEventsOnSnapshot` | [`Keep::and_delete_events`] | better: only up to a snapshot that is there |
 //! | `Recovery.disabled`, snapshot selection | [`Recover`] | same |
-//! | `max-concurrent-recoveries` | [`Settings::recoveries_max`] | same |
+//! | `max-concurrent-recoveries` | [`Settings::recoveries_max`] | same, by default as many as the machine has use for |
 //! | `withTagger`, `withTaggerForState` | [`EventSourced::tags`] | same |
 //! | `EventAdapter` | [`EventAdapter`], [`EntitiesBuilder::event_adapter`] | better: readers across entities can use the same [`EventFormat`] |
 //! | `SnapshotAdapter` | [`SnapshotAdapter`], [`adapted_snapshots`] | same |

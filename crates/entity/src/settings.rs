@@ -31,7 +31,9 @@ pub struct Settings {
     /// The most bytes that several commands put into one append (one command alone may exceed it).
     /// Default 1 MiB, and never more than the store takes.
     pub batch_bytes_max: usize,
-    /// The most recoveries at a time; the others wait in order. Default 50.
+    /// The most recoveries at a time; the others wait in order. Default: four per core, at most 50. More of
+    /// them only get into each other's way, and into that of writes, on a store in this machine; over a
+    /// network, where a recovery mostly waits, more may be worth it.
     pub recoveries_max: usize,
     /// How long a recovery may go without an answer from the store. Default 30 s.
     pub recovery_deadline: Duration,
@@ -71,7 +73,7 @@ impl Default for Settings {
             shard_mailbox_max: 65_536,
             batch_commands_max: 256,
             batch_bytes_max: 1 << 20,
-            recoveries_max: 50,
+            recoveries_max: recoveries_max(),
             recovery_deadline: Duration::from_secs(30),
             recovery_backoff,
             recover: Recover::Newest,
@@ -82,6 +84,11 @@ impl Default for Settings {
             stop_deadline: Duration::from_secs(30),
         }
     }
+}
+
+fn recoveries_max() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    cores.saturating_mul(4).min(50)
 }
 
 /// What a recovery reads.
