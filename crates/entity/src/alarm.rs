@@ -63,6 +63,7 @@ impl Alarm {
 
     /// Wakes each in its time. Never ends; whoever spawned it aborts it.
     pub(crate) async fn run(self: Arc<Self>) {
+        let _last = LastRing(&self);
         loop {
             let planned = self.asks.lock().planned;
             let sleeping = pin!(async {
@@ -97,6 +98,15 @@ impl Alarm {
         asks.planned = next;
         drop(asks);
         due.iter().for_each(Asked::expire);
+    }
+}
+
+/// When the runtime ends, nobody would be woken any more: all are, now.
+struct LastRing<'a>(&'a Alarm);
+
+impl Drop for LastRing<'_> {
+    fn drop(&mut self) {
+        self.0.ring(Duration::MAX);
     }
 }
 
@@ -151,5 +161,16 @@ mod tests {
         assert!(long.await.unwrap());
         assert!(alarm.asks.lock().waiting.is_empty(), "who left gave the place back");
         ringing.abort();
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_on_when_the_runtime_of_the_alarm_ends() {
+        let time = Arc::new(ManualTime::new());
+        let alarm = Arc::new(Alarm::new(time.clone(), time));
+        let ringing = tokio::spawn(alarm.clone().run());
+        let ask = waiting(&alarm, seconds(5));
+        settle().await;
+        ringing.abort();
+        assert!(ask.await.unwrap());
     }
 }
