@@ -79,7 +79,8 @@ impl Journal for EmbeddedStore {
                 Step::Start(engine, id, range) => {
                     run_blocking(engine, move |engine| {
                         engine.read_again(|engine| {
-                            let mut replay = Replay::new(engine.clone(), id.clone(), range)?;
+                            let mut replay =
+                                Box::new(Replay::new(engine.clone(), id.clone(), range)?);
                             Ok((replay.next_batch()?, replay))
                         })
                     })
@@ -147,7 +148,7 @@ impl Journal for EmbeddedStore {
 
 enum Step {
     Start(std::sync::Arc<crate::engine::Engine>, PersistenceId, SeqRange),
-    Next(Replay),
+    Next(Box<Replay>),
     Failed(Error),
     Done,
 }

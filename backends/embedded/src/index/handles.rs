@@ -10,11 +10,14 @@ use crate::storage::{Recent, Storage, StorageFile};
 /// The most index files that are kept open.
 const OPEN_MAX: usize = 128;
 
+/// A file's name and its key.
+type Name = (Arc<str>, u32);
+
 /// Index files that are open, by their name and key: one that was replaced has another key.
 #[derive(Debug)]
 pub(crate) struct Handles {
     storage: Arc<dyn Storage>,
-    open: Mutex<Recent<(Arc<str>, u32), Arc<dyn StorageFile>>>,
+    open: Mutex<Recent<Name, Arc<dyn StorageFile>>>,
 }
 
 impl Handles {
@@ -37,7 +40,7 @@ pub(super) enum Handle {
     /// It is opened when it is read.
     Named {
         handles: Arc<Handles>,
-        file: (Arc<str>, u32),
+        file: Name,
         /// Set before another file gets its name: from then on this one stays open.
         pinned: OnceLock<Arc<dyn StorageFile>>,
     },
