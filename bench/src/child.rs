@@ -6,7 +6,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::time::Instant;
 
 use annals_core::SeqRange;
@@ -33,6 +33,9 @@ pub enum Child {
         /// Bytes of a payload.
         payload_bytes: usize,
     },
+    /// Answers every request at once; its own answer is the port.
+    #[cfg(feature = "dynamodb")]
+    Answer,
     /// Opens a store; answers with the microseconds that it took.
     Open {
         /// The store's directory.
@@ -62,12 +65,17 @@ pub async fn run(child: Child) -> Result<()> {
                 order: Order::InTurn,
             };
             fill(&subject, what).await?;
-            (subject, events)
+            (Some(subject), events)
+        }
+        #[cfg(feature = "dynamodb")]
+        Child::Answer => {
+            let answering = crate::answer::Answering::start().await?;
+            (None, answering.port().into())
         }
         Child::Open { dir } => {
             let start = Instant::now();
             let subject = Subject::open(&dir)?;
-            (subject, micros(start.elapsed()))
+            (Some(subject), micros(start.elapsed()))
         }
     };
     println!("ready {answer}");
@@ -78,35 +86,65 @@ pub async fn run(child: Child) -> Result<()> {
     Ok(())
 }
 
-/// Starts a child, waits for its answer, and kills it (`SIGKILL`).
+/// A child that does what it was started for, until it is dropped: then it is killed (`SIGKILL`).
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: process::Child,
+    answer: u64,
+}
+
+impl Running {
+    /// Starts a child, and waits for its answer.
+    pub(crate) fn start(arguments: &[&str]) -> Result<Self> {
+        let program = std::env::current_exe()?;
+        let mut child = Command::new(program)
+            .arg("child")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().ok_or("the child has no output")?;
+        let mut running = Self { child, answer: 0 };
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let answer = line.trim().strip_prefix("ready ");
+        let answer = answer.ok_or_else(|| format!("the child {arguments:?} did not get ready"))?;
+        running.answer = answer.parse()?;
+        Ok(running)
+    }
+
+    pub(crate) fn answer(&self) -> u64 {
+        self.answer
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that ended by itself cannot be killed, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts a child, waits for its answer, and kills it.
 pub(crate) fn run_and_kill(arguments: &[&str]) -> Result<u64> {
-    let program = std::env::current_exe()?;
-    let mut child = Command::new(program)
-        .arg("child")
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let stdout = child.stdout.take().ok_or("the child has no output")?;
-    let mut line = String::new();
-    let read = BufReader::new(stdout).read_line(&mut line);
-    child.kill()?;
-    child.wait()?;
-    read?;
-    let answer = line.trim().strip_prefix("ready ");
-    let answer = answer.ok_or_else(|| format!("the child {arguments:?} did not get ready"))?;
-    Ok(answer.parse()?)
+    Ok(Running::start(arguments)?.answer())
 }
 
 /// The heap, in bytes, that a replay (or so many idle entities) takes above what the open store has, counted by the program
 /// `annals-bench-heap` beside this one; `None` if it was not built.
 pub(crate) fn measure_heap(dir: &Path, idle: Option<u64>) -> Result<Option<u64>> {
+    let idle: Vec<String> = idle.iter().map(|entities| format!("--idle={entities}")).collect();
+    measure_heap_with(dir, &idle)
+}
+
+/// What the program answers when it is given these options.
+pub(crate) fn measure_heap_with(dir: &Path, options: &[String]) -> Result<Option<u64>> {
     let program = std::env::current_exe()?.with_file_name("annals-bench-heap");
     if !program.exists() {
         return Ok(None);
     }
-    let idle = idle.map(|entities| format!("--idle={entities}"));
-    let output = Command::new(program).arg(dir).args(idle).stderr(Stdio::inherit()).output()?;
+    let output = Command::new(program).arg(dir).args(options).stderr(Stdio::inherit()).output()?;
     let text = String::from_utf8(output.stdout)?;
     if !output.status.success() {
         return Err("annals-bench-heap failed".into());

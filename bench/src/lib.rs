@@ -14,6 +14,8 @@
 
 mod plan;
 
+#[cfg(feature = "dynamodb")]
+mod answer;
 mod commit;
 mod driver;
 mod number;
@@ -33,6 +35,8 @@ mod report;
 
 pub use child::{Child, heap_of_replay, run as run_child};
 pub use figures::{Bench, EntityFigure, Figure, heap_of_idle};
+#[cfg(feature = "dynamodb")]
+pub use figures::{DynamoDbFigure, heap_of_dynamodb_replay};
 pub use plan::Plan;
 pub use report::Report;
 

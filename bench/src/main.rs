@@ -1,5 +1,5 @@
-//! `annals-bench embedded` and `annals-bench entity`: measure the embedded store and the entity runtime,
-//! print a table of ratios, and keep them as JSON.
+//! `annals-bench embedded`, `entity` and `dynamodb`: measure a store or the entity runtime, print a table
+//! of ratios, and keep them as JSON.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +20,9 @@ enum Command {
     Embedded(Options<Figure>),
     /// The entity runtime against the journal below it.
     Entity(Options<EntityFigure>),
+    /// The store on DynamoDB against the bare SDK and Pekko's plugin.
+    #[cfg(feature = "dynamodb")]
+    Dynamodb(Options<annals_bench::DynamoDbFigure>),
     /// A part of a benchmark that is to be killed.
     #[command(hide = true)]
     Child {
@@ -81,6 +84,8 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Embedded(options) => runtime.block_on(embedded(options)),
         Command::Entity(options) => runtime.block_on(entity(options)),
+        #[cfg(feature = "dynamodb")]
+        Command::Dynamodb(options) => runtime.block_on(dynamodb(options)),
         Command::Child { child } => runtime.block_on(run_child(child)),
     }
 }
@@ -93,4 +98,10 @@ async fn embedded(options: Options<Figure>) -> Result<()> {
 async fn entity(options: Options<EntityFigure>) -> Result<()> {
     let report = options.bench("cargo xtask bench entity")?.run_entities(&options.only).await;
     options.finish(&report, "docs/bench/entity.json")
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(options: Options<annals_bench::DynamoDbFigure>) -> Result<()> {
+    let report = options.bench("cargo xtask bench dynamodb")?.run_dynamodb(&options.only).await;
+    options.finish(&report, "docs/bench/dynamodb.json")
 }

@@ -51,8 +51,13 @@ fn bench(workspace: &Workspace, name: &str, rest: &[&str]) -> Result<()> {
     if !workspace.packages.iter().any(|package| package.name == PACKAGE) {
         return Err(format!("this workspace has no package {PACKAGE}, so there is nothing to run"));
     }
-    // The peers are left out of every other build, and the second program counts allocations.
-    let what = ["--release", "--package", PACKAGE, "--features", "peers"];
+    // What is measured beside ours is left out of every other build. The second program counts
+    // allocations.
+    let feature = match name {
+        "dynamodb" => "dynamodb",
+        _ => "peers",
+    };
+    let what = ["--release", "--package", PACKAGE, "--features", feature];
     let build = [&["build", "--bins"], &what[..]].concat();
     command::cargo(&workspace.root, &build, &[])?;
     let run = [&["run"], &what[..], &["--", name], rest].concat();

@@ -22,6 +22,14 @@ struct Arguments {
     /// Of so many idle entities over a new store there, instead of a replay.
     #[arg(long)]
     idle: Option<u64>,
+    /// Of the history of the first entity on the DynamoDB server at this URL instead.
+    #[cfg(feature = "dynamodb")]
+    #[arg(long, requires = "journal")]
+    dynamodb: Option<String>,
+    /// The name of the journal there.
+    #[cfg(feature = "dynamodb")]
+    #[arg(long)]
+    journal: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -42,6 +50,10 @@ fn run(arguments: &Arguments) -> Result<u64> {
     let peak = || u64::try_from(HEAP.get_peak_memory()).unwrap_or(0);
     let reset = || HEAP.reset_peak_memory();
     runtime.block_on(async {
+        #[cfg(feature = "dynamodb")]
+        if let (Some(endpoint), Some(journal)) = (&arguments.dynamodb, &arguments.journal) {
+            return annals_bench::heap_of_dynamodb_replay(endpoint, journal, reset, peak).await;
+        }
         match arguments.idle {
             Some(entities) => heap_of_idle(&arguments.dir, entities, reset, peak).await,
             None => heap_of_replay(&arguments.dir, reset, peak).await,

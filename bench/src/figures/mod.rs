@@ -1,6 +1,8 @@
 //! The figures, one file each, and the order in which they are measured.
 
 mod appends;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod entities;
 mod live;
 mod replay;
@@ -16,6 +18,8 @@ use crate::load::{Fill, fill};
 use crate::subject::Subject;
 use crate::{Plan, Report, Result};
 
+#[cfg(feature = "dynamodb")]
+pub use dynamodb::{DynamoDbFigure, heap_of_dynamodb_replay};
 pub use entities::{EntityFigure, heap_of_idle};
 
 /// A figure, or a group of figures that one measurement gives.
