@@ -45,6 +45,7 @@ mod item;
 
 mod append;
 mod delete;
+mod purge;
 mod read;
 
 mod builder;

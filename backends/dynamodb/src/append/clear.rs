@@ -5,8 +5,9 @@
 //!    └──────► committed   by the append's last transaction
 //! ```
 //!
-//! Only one of the two can happen. The void intent stays: without it, a late attempt of the same append
-//! could begin anew while its items are being removed.
+//! Only one of the two can happen. The intent stays, whatever became of it: readers ask it whether the
+//! rest of the append is stored, and without a void one, a late attempt of the same append could begin
+//! anew while its items are being removed.
 
 use std::collections::HashMap;
 
@@ -17,15 +18,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Attempt;
 use crate::client::{Query, Write, add};
-use crate::item::{Header, Item, header, key, names, number};
+use crate::item::{Header, Item, PENDING, VOID, header, intent_state, key, number};
 use crate::keys::{Group, num};
 use crate::read::{HEADER, item_at};
 use crate::store::now;
-
-/// The states of an intent.
-pub(super) const PENDING: &str = "pending";
-pub(super) const COMMITTED: &str = "committed";
-pub(super) const VOID: &str = "void";
 
 /// How many items are removed at a time.
 const REMOVALS: usize = 8;
@@ -41,10 +37,6 @@ impl Attempt<'_> {
             return Ok(false);
         }
         let left = SeqRange::new(found.first(), found.last());
-        if self.is_stored(append_id, left.from).await? {
-            // Its intent was gone already.
-            return Ok(false);
-        }
         self.remove(append_id, left).await?;
         add(&self.inner.client.counters.cleared, 1);
         tracing::info!(
@@ -72,13 +64,14 @@ impl Attempt<'_> {
                 self.table(),
                 key(self.inner.keys.intent(id, append_id), 0),
                 "SET annals_state = :void, annals_ts = :at",
-                "attribute_not_exists(par) OR annals_state = :pending",
+                "annals_state = :pending",
                 values,
             )
             .await?;
         match written {
             Write::Done => Ok(true),
-            Write::Condition(intent) => Ok(state(intent.as_ref())? == Some(VOID)),
+            // Without an intent nobody can tell: nothing is touched.
+            Write::Condition(intent) => Ok(intent_state(intent.as_ref())? == Some(VOID)),
             Write::Cancelled(_) => Err(Error::internal("an update is no transaction")),
         }
     }
@@ -132,14 +125,5 @@ impl Attempt<'_> {
         let condition = "annals_append = :append";
         // A condition that does not hold says that it is gone already.
         self.inner.client.delete(what, self.table(), key, condition, values).await.map(drop)
-    }
-}
-
-/// The state of an intent.
-pub(super) fn state(intent: Option<&Item>) -> Result<Option<&str>> {
-    match intent.and_then(|intent| intent.get(names::STATE)) {
-        None => Ok(None),
-        Some(AttributeValue::S(state)) => Ok(Some(state)),
-        Some(_) => Err(Error::corrupt("the state of an intent is not a text")),
     }
 }

@@ -53,7 +53,9 @@ impl Extras {
     pub(super) fn beginning(self, keys: &Keys, id: &PersistenceId) -> Vec<Item> {
         let Some(first) = self.begin else { return Vec::new() };
         let mut low = mark(keys.low_mark(id, first), first);
-        low.insert(names::SWEPT.to_owned(), number(first.previous()));
+        for cursor in [names::SWEPT, names::PURGED] {
+            low.insert(cursor.to_owned(), number(first.previous()));
+        }
         let one = key(keys.events(id, Group::of(SeqNr::FIRST)), num(SeqNr::FIRST));
         vec![low, tombstone(one, now())]
     }

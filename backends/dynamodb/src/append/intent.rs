@@ -6,13 +6,11 @@
 //!    …
 //! 3  commit   intent: pending ► committed; the first       if the intent is pending, and the keys are free
 //!             events; the high mark
-//! 4  delete   the intent
 //! ```
 //!
-//! The append is stored by step 3, which writes its first event: that is how readers tell (Pekko's by
-//! counting). Whoever repeats the append goes on where it stopped.
+//! The append is stored by step 3, which writes its first event and says so in the intent: that is how
+//! readers tell (Pekko's by counting). Whoever repeats the append goes on where it stopped.
 
-use std::collections::HashMap;
 use std::ops::Range;
 
 use annals_core::{Error, Result, SeqRange};
@@ -22,11 +20,10 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::Attempt;
-use super::clear::{COMMITTED, PENDING, VOID, state};
 use super::plan::Parts;
 use super::resolve::Resolution;
 use crate::client::Write;
-use crate::item::{Item, key, names, number, number_of};
+use crate::item::{COMMITTED, Item, PENDING, VOID, intent_state, key, names, number, number_of};
 use crate::store::now;
 
 /// What became of a step.
@@ -78,7 +75,7 @@ impl Attempt<'_> {
             Some(found) => Some(found),
             None => self.inner.client.get(self.what(), self.table(), self.intent_key()).await?,
         };
-        match state(found.as_ref())? {
+        match intent_state(found.as_ref())? {
             Some(COMMITTED) => return Ok(Step::Ended(Resolution::Stored)),
             Some(PENDING) => {}
             _ => return Ok(Step::Ended(Resolution::Conflict)),
@@ -154,7 +151,7 @@ impl Attempt<'_> {
             let events = Write::Cancelled(reasons.collect());
             return Ok((false, self.resolve(events, from).await?));
         };
-        let resolution = match state(intent.item.as_ref())? {
+        let resolution = match intent_state(intent.item.as_ref())? {
             Some(COMMITTED) => Resolution::Stored,
             Some(VOID) => Resolution::Conflict,
             // It is gone: someone committed the same append before, or nobody did.
@@ -167,39 +164,27 @@ impl Attempt<'_> {
         Ok((true, resolution))
     }
 
-    /// Leaves nothing behind: the intent of a stored append, the items of one that is refused.
+    /// Leaves nothing of a refused append behind.
     async fn settle(&self, resolution: Resolution) -> Result<Resolution> {
-        match resolution {
-            Resolution::Cleared => {}
-            Resolution::Stored => {
-                let values =
-                    HashMap::from([(":void".to_owned(), AttributeValue::S(VOID.to_owned()))]);
-                let (what, key) = (self.what(), self.intent_key());
-                let condition = "annals_state <> :void";
-                let deleted = self.inner.client.delete(what, self.table(), key, condition, values);
-                if let Err(error) = deleted.await {
-                    // It does no harm: the append is stored, whatever its intent says.
-                    tracing::warn!(%error, "the intent of a committed append is left behind");
-                }
-            }
-            Resolution::Conflict => {
-                let append_id = self.append.append_id();
-                // Without this, a request that is still under way might commit what was refused.
-                let void = self.void(append_id).await.map_err(|error| {
-                    let message = format!(
-                        "{}: it met another writer, but whether it was written before is \
-                                           not known",
-                        self.what()
-                    );
-                    Error::outcome_unknown(message).with_source(error)
-                })?;
-                if !void {
-                    return Ok(Resolution::Stored);
-                }
-                if let Err(error) = self.remove(append_id, self.append.range()).await {
-                    tracing::warn!(%error, "the items of a refused append are left behind");
-                }
-            }
+        if resolution != Resolution::Conflict {
+            return Ok(resolution);
+        }
+        let append_id = self.append.append_id();
+        // Without this, a request that is still under way might commit what was refused.
+        let void = self.void(append_id).await.map_err(|error| {
+            let what = self.what();
+            Error::outcome_unknown(format!(
+                "{what}: it met another writer, but whether it was written before is not known"
+            ))
+            .with_source(error)
+        })?;
+        if !void {
+            let first = self.append.range().from;
+            let stored = self.is_stored(append_id, first).await?;
+            return Ok(if stored { Resolution::Stored } else { Resolution::Conflict });
+        }
+        if let Err(error) = self.remove(append_id, self.append.range()).await {
+            tracing::warn!(%error, "the items of a refused append are left behind");
         }
         Ok(resolution)
     }

@@ -32,6 +32,7 @@ pub(crate) mod names {
     pub(crate) const INTENT: &str = "annals_intent";
     pub(crate) const DELETED: &str = "annals_deleted";
     pub(crate) const SWEPT: &str = "annals_swept";
+    pub(crate) const PURGED: &str = "annals_purged";
     pub(crate) const STATE: &str = "annals_state";
     pub(crate) const LAST: &str = "annals_last";
 }

@@ -1,6 +1,6 @@
 //! Marks, tombstones, and keys as items.
 
-use annals_core::{Result, SeqNr, Timestamp};
+use annals_core::{Error, Result, SeqNr, Timestamp};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::attributes::{Item, names, number, number_of, required};
@@ -31,4 +31,18 @@ pub(crate) fn tombstone(key: Item, at: Timestamp) -> Item {
     let mut item = key;
     item.insert(names::DELETED.to_owned(), number(at));
     item
+}
+
+/// The states of an intent: its append may still be stored, is stored, will never be.
+pub(crate) const PENDING: &str = "pending";
+pub(crate) const COMMITTED: &str = "committed";
+pub(crate) const VOID: &str = "void";
+
+/// The state of an intent, if there is one.
+pub(crate) fn intent_state(intent: Option<&Item>) -> Result<Option<&str>> {
+    match intent.and_then(|intent| intent.get(names::STATE)) {
+        None => Ok(None),
+        Some(AttributeValue::S(state)) => Ok(Some(state)),
+        Some(_) => Err(Error::corrupt("the state of an intent is not a text")),
+    }
 }

@@ -4,7 +4,7 @@ use annals_core::{
     AppendId, Error, Payload, PersistenceId, Result, SeqNr, SerializerId, StoredEvent, Tag, Tags,
     Timestamp, WriterId,
 };
-use annals_pekko::PersistentRepr;
+use annals_pekko::{PersistentRepr, untag};
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::attributes::{Item, damaged, names, number_of, required, take_bytes, text_of};
@@ -110,7 +110,10 @@ fn stored(id: &PersistenceId, header: Header, mut item: Item) -> Result<Stored> 
         return Ok(Stored::Deleted);
     }
     if let Some(bytes) = take_bytes(&mut item, names::EVENT)? {
-        let event = current(id, header.seq_nr, item, bytes)?;
+        let mut event = current(id, header.seq_nr, item, bytes)?;
+        if header.append_id.is_none() {
+            take_tags_off(&mut event);
+        }
         return Ok(Stored::Event(Box::new(event)));
     }
     let old = required(take_bytes(&mut item, names::OLD_EVENT)?, names::EVENT)?;
@@ -118,9 +121,21 @@ fn stored(id: &PersistenceId, header: Header, mut item: Item) -> Result<Stored> 
     if repr.deleted {
         return Ok(Stored::Deleted);
     }
-    let (owner, event) = repr.into_event()?;
+    let (owner, mut event) = repr.into_event()?;
     check_owner(id, header.seq_nr, owner.as_str(), event.seq_nr)?;
+    take_tags_off(&mut event);
     Ok(Stored::Event(Box::new(event)))
+}
+
+/// Takes the event out of a `Tagged`, which Pekko's plugin stores as it is. What cannot be taken apart is
+/// the application's own, and none of our business.
+fn take_tags_off(event: &mut StoredEvent) {
+    if let Ok((payload, tags)) = untag(event.payload.clone())
+        && !tags.is_empty()
+    {
+        event.payload = payload;
+        event.tags = tags;
+    }
 }
 
 fn current(

@@ -7,7 +7,9 @@ use annals_core::{AppendId, Bounds, PersistenceId, Result, SeqNr};
 use futures_util::future::try_join;
 
 use crate::client::Query;
-use crate::item::{Header, Item, header, key, mark_value, names, number_of};
+use crate::item::{
+    COMMITTED, Header, Item, header, intent_state, key, mark_value, names, number_of,
+};
 use crate::keys::{Group, Keys, PARTITION_SIZE, num};
 use crate::store::Inner;
 
@@ -23,6 +25,8 @@ pub(crate) struct Marks {
     pub(crate) deleted_to: SeqNr,
     /// Up to where deleted events are emptied; `None` where annals never deleted any.
     pub(crate) swept: Option<SeqNr>,
+    /// Up to where there are no tombstones any more, but for that of event 1.
+    pub(crate) purged: Option<SeqNr>,
 }
 
 /// The marks of `id`, over all shards.
@@ -48,9 +52,10 @@ impl Marks {
             return Ok(());
         }
         self.deleted_to = self.deleted_to.max(value.previous());
-        if let Some(swept) = number_of(item, names::SWEPT)?.and_then(SeqNr::new) {
-            self.swept = self.swept.max(Some(swept));
-        }
+        let number =
+            |name| Ok::<_, annals_core::Error>(number_of(item, name)?.and_then(SeqNr::new));
+        self.swept = self.swept.max(number(names::SWEPT)?);
+        self.purged = self.purged.max(number(names::PURGED)?);
         Ok(())
     }
 }
@@ -66,7 +71,7 @@ pub(crate) async fn bounds(inner: &Inner, id: &PersistenceId) -> Result<Bounds> 
 pub(crate) async fn highest(inner: &Inner, id: &PersistenceId, marks: Marks) -> Result<SeqNr> {
     let known = marks.high.max(marks.deleted_to);
     let mut group = Group::of(known);
-    let top = Top { inner, id, deleted_to: marks.deleted_to };
+    let top = Top { inner, id };
     let (mut here, mut behind) = try_join(top.of(group), top.of(group.next())).await?;
     loop {
         match behind {
@@ -93,27 +98,35 @@ pub(crate) async fn item_at(
     item.map(|item| header(group, &item)).transpose().map_err(|error| error.context(what))
 }
 
-/// Whether the append of `header`, which an intent commits, is stored: its first event is, or was
-/// before it was deleted.
+/// Whether the append of `header`, which an intent commits, is stored. The intent says so, and stays for
+/// that: the append's first event may be deleted, and another one may have stood in its place.
 pub(crate) async fn is_committed(
     inner: &Inner,
     id: &PersistenceId,
     header: &Header,
-    deleted_to: SeqNr,
 ) -> Result<bool> {
     let first = header.first();
-    if first <= deleted_to || first == header.seq_nr {
+    let Some(append_id) = header.append_id else { return Ok(true) };
+    if first == header.seq_nr {
         return Ok(true);
     }
-    let found = item_at(inner, id, first).await?;
-    Ok(found.is_some_and(|found| found.append_id == header.append_id))
+    let what = format!("looking whether the append {append_id} to {id} is stored");
+    let key = key(inner.keys.intent(id, append_id), 0);
+    let intent = inner.client.get(&what, &inner.settings.journal_table, key).await?;
+    match intent_state(intent.as_ref()).map_err(|error| error.context(&what))? {
+        Some(state) => Ok(state == COMMITTED),
+        // Somebody took the intent away: its first event tells, if it is there.
+        None => {
+            let found = item_at(inner, id, first).await?;
+            Ok(found.is_some_and(|found| found.append_id == Some(append_id)))
+        }
+    }
 }
 
 /// Looks for the highest number of groups.
 struct Top<'a> {
     inner: &'a Inner,
     id: &'a PersistenceId,
-    deleted_to: SeqNr,
 }
 
 impl Top<'_> {
@@ -141,7 +154,7 @@ impl Top<'_> {
                 if dead.is_some() && dead == found.append_id {
                     continue;
                 }
-                if is_committed(self.inner, self.id, &found, self.deleted_to).await? {
+                if is_committed(self.inner, self.id, &found).await? {
                     return Ok(Some(found.seq_nr));
                 }
                 dead = found.append_id;

@@ -145,7 +145,7 @@ impl Whole {
             Some((append_id, committed)) if append_id == header.append_id => return Ok(committed),
             _ => {}
         }
-        let committed = is_committed(&self.inner, &self.id, header, self.deleted_to).await?;
+        let committed = is_committed(&self.inner, &self.id, header).await?;
         self.committed = Some((header.append_id, committed));
         Ok(committed)
     }

@@ -40,12 +40,13 @@ async fn check(store: &Store, acknowledged: &[&Append], refused: &[&Append], wha
 }
 
 #[test]
-fn a_large_append_is_whole_and_leaves_no_intent() {
+fn a_large_append_is_whole_and_gives_its_receipt_again() {
     runtime().block_on(async {
         let (plain, over, wire) = journal().await;
         let first = large("first", 0);
         assert_eq!(over.journal.append(first.clone()).await.unwrap(), first.receipt());
-        assert_eq!(wire.operations().last().map(String::as_str), Some("DeleteItem"));
+        // Looks, declares, writes two chunks and commits.
+        assert_eq!(wire.operations().len(), 5, "{:?}", wire.operations());
         // Repeated, it gives its receipt.
         assert_eq!(over.journal.append(first.clone()).await.unwrap(), first.receipt());
         let second = large("second", 250);
@@ -163,6 +164,50 @@ fn a_second_writer_between_any_two_requests_has_a_clear_outcome() {
                 check(&plain, &[&next], &refused, &what).await;
             }
         }
+    });
+}
+
+/// A large append dies before it is committed; another writer takes its first number, and deletes that
+/// event: what the dead one left is still nobody's.
+#[test]
+fn a_deleted_event_in_the_first_place_does_not_commit_what_was_left() {
+    runtime().block_on(async {
+        let (plain, over, wire) = journal().await;
+        let mut transactions = 0;
+        wire.follow(move |_, operation| {
+            transactions += usize::from(operation == "TransactWriteItems");
+            if transactions > 2 { Act::Lose } else { Act::Pass }
+        });
+        let dead = large("dead", 0);
+        over.journal.append(dead.clone()).await.unwrap_err();
+        let one = append("one", &id("large"), 0, 1);
+        plain.journal.append(one).await.unwrap();
+        plain.journal.delete_to(&id("large"), nr(1)).await.unwrap();
+        let bounds = plain.journal.bounds(&id("large")).await.unwrap();
+        assert_eq!((bounds.deleted_to.get(), bounds.highest.get()), (1, 1));
+        let many = append("many", &id("large"), 1, EVENTS);
+        plain.journal.append(many.clone()).await.unwrap();
+        let events = plain.journal.read_all(&id("large"), SeqRange::ALL).await.unwrap();
+        let wanted: Vec<String> = many.events().iter().map(crate::support::text_of).collect();
+        assert_eq!(texts(&events), wanted);
+        assert!(plain.journal.append(dead).await.unwrap_err().is_conflict());
+    });
+}
+
+/// The first events of a stored large append are deleted: the others stay, whoever stumbles over them.
+#[test]
+fn a_stale_writer_does_not_clear_a_stored_append_away() {
+    runtime().block_on(async {
+        let (plain, _, _) = journal().await;
+        let first = large("first", 0);
+        plain.journal.append(first.clone()).await.unwrap();
+        plain.journal.delete_to(&id("large"), nr(10)).await.unwrap();
+        for (after, count) in [(10, 1), (50, 1), (150, 3), (200, 1), (100, EVENTS)] {
+            let stale = append("stale", &id("large"), after, count);
+            assert!(plain.journal.append(stale).await.unwrap_err().is_conflict(), "after {after}");
+        }
+        let events = plain.journal.read_all(&id("large"), SeqRange::ALL).await.unwrap();
+        assert_eq!(events.len(), EVENTS - 10);
     });
 }
 

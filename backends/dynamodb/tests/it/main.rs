@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod conformance;
+mod deleted;
 mod golden;
 mod killed;
 mod large;

@@ -331,3 +331,29 @@ fn items_that_nobody_should_have_written_are_corrupt_and_named() {
         }
     });
 }
+
+/// `Tagged("abc", Set("t0"))` in Java's serialization, as the plugin stores it where that is allowed.
+const TAGGED: &str = "aced00057372002b6f72672e6170616368652e70656b6b6f2e70657273697374656e63652e6a6f75726e616c2e546167676564a0ab117085645fdd0200024c00077061796c6f61647400124c6a6176612f6c616e672f4f626a6563743b4c0004746167737400204c7363616c612f636f6c6c656374696f6e2f696d6d757461626c652f5365743b7870740003616263737200237363616c612e636f6c6c656374696f6e2e696d6d757461626c652e536574245365743100000000000000030200014c0005656c656d3171007e000178707400027430";
+
+#[test]
+fn events_are_taken_out_of_tagged() {
+    let tagged: Vec<u8> = (0..TAGGED.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&TAGGED[at..at + 2], 16).unwrap())
+        .collect();
+    runtime().block_on(async {
+        let pekko = Pekko::new().await;
+        let attributes = [
+            ("persistence_id", AttributeValue::S("test|a".to_owned())),
+            ("seq", AttributeValue::N("1".to_owned())),
+            ("event", AttributeValue::B(Blob::new(tagged))),
+            ("ev_ser_id", AttributeValue::N("1".to_owned())),
+            ("writer_uuid", AttributeValue::S("jvm".to_owned())),
+        ];
+        pekko.put(pekko.key(1), 1, &attributes).await;
+        let store = pekko.store(Holes::Refuse).await;
+        let events = store.journal.read_all(&id("a"), SeqRange::ALL).await.unwrap();
+        assert_eq!(events[0].payload, Payload::new(SerializerId::STRING, "", "abc"));
+        assert_eq!(events[0].tags, [annals_core::Tag::new("t0").unwrap()].into_iter().collect());
+    });
+}
