@@ -73,16 +73,24 @@ impl CassandraBuilder {
             )));
         }
         let fencing = agree(&session, &settings, &report).await?;
-        if fencing == Fencing::Lwt && !report.missing_additions.is_empty() {
+        if fencing != Fencing::Off && !report.missing_additions.is_empty() {
             return Err(Error::invalid(format!(
-                "fencing = lwt needs {}: `schema create` adds it (Pekko's plugin does not mind), or \
+                "fencing = {} needs {}: `schema create` adds it (Pekko's plugin does not mind), or \
                  open with fencing = off",
+                fencing.name(),
                 report.missing_additions.join(", ")
             )));
         }
+        if fencing == Fencing::Claims {
+            schema::check_read_repair(&session, &settings).await?;
+        }
         let has_head = !report.missing_additions.iter().any(|name| name.ends_with(HEAD_COLUMN));
         let parts = Parts { session, settings, fencing, has_head, random: rand::random() };
-        Ok(CassandraStore::new(parts))
+        let store = CassandraStore::new(parts);
+        if let Some(claims) = &store.inner.claims {
+            claims.tables().enter(claims.process()).await?;
+        }
+        Ok(store)
     }
 }
 

@@ -198,7 +198,7 @@ impl Inner {
         let (new_text, old_text) =
             (Head::open(range.to).to_string(), old.map(|old| old.to_string()));
         let statements = &self.connection.statements;
-        let buckets = time_buckets(attempt, self.settings.events_by_tag.bucket_size);
+        let buckets = time_buckets(&attempt.uuids, self.settings.events_by_tag.bucket_size);
         let condition = vec![
             Some(Value::Text(&new_text)),
             Some(Value::Text(id.as_str())),
@@ -207,7 +207,7 @@ impl Inner {
         ];
         let mut writes = vec![(&statements.heads.update, condition)];
         writes.extend(
-            rows(append, attempt, &buckets)
+            rows(append, &attempt.uuids, &buckets)
                 .map(|row| row.fenced(id.as_str(), partition, &attempt.writer_uuid, statements)),
         );
         let what = || format!("appending events {}-{} of {id}", range.from, range.to);

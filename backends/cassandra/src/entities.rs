@@ -43,6 +43,15 @@ pub(crate) struct Attempt {
     run: Run,
 }
 
+impl Attempt {
+    /// An attempt under a claim, which remembers its appends itself.
+    pub(crate) fn claimed(append: &Append, uuids: Arc<[TimeUuid]>, writer_uuid: Arc<str>) -> Self {
+        let range = append.range();
+        let run = Run { writer: append.writer().clone(), first: range.from, last: range.to };
+        Self { append_id: append.append_id(), uuids, writer_uuid, run }
+    }
+}
+
 /// Appends of one writer, one directly after the other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Run {

@@ -2,7 +2,6 @@
 
 use annals_core::{Append, NewEvent, Payload, SeqNr};
 
-use crate::entities::Attempt;
 use crate::partition::{BucketSize, Partition};
 use crate::reader::column;
 use crate::statements::{Statement, Statements};
@@ -10,8 +9,8 @@ use crate::timeuuid::TimeUuid;
 use crate::value::Value;
 
 /// The text of the column `timebucket` of `messages`, one for each event.
-pub(crate) fn time_buckets(attempt: &Attempt, size: BucketSize) -> Vec<String> {
-    attempt.uuids.iter().map(|uuid| size.bucket_of(*uuid).column().to_string()).collect()
+pub(crate) fn time_buckets(uuids: &[TimeUuid], size: BucketSize) -> Vec<String> {
+    uuids.iter().map(|uuid| size.bucket_of(*uuid).column().to_string()).collect()
 }
 
 /// One event on its way into a row.
@@ -30,11 +29,11 @@ pub(crate) struct NewRow<'a> {
 /// The events of an append with what their rows need.
 pub(crate) fn rows<'a>(
     append: &'a Append,
-    attempt: &'a Attempt,
+    uuids: &'a [TimeUuid],
     time_buckets: &'a [String],
 ) -> impl Iterator<Item = NewRow<'a>> {
     let last_index = i32::try_from(append.events().len().saturating_sub(1)).unwrap_or(i32::MAX);
-    let events = append.events().iter().zip(attempt.uuids.iter()).zip(time_buckets);
+    let events = append.events().iter().zip(uuids).zip(time_buckets);
     events.zip(0_i32..).map(move |(((event, timestamp), time_bucket), index)| NewRow {
         seq_nr: append.range().from.plus(u64::from(index.unsigned_abs())),
         timestamp: *timestamp,
@@ -80,6 +79,18 @@ impl<'a> NewRow<'a> {
             }
         };
         (statement, values.into_iter().map(Some).collect())
+    }
+
+    /// The same row, written plainly under a claim.
+    pub(crate) fn claimed(
+        &self,
+        id: &'a str,
+        partition: Partition,
+        writer_uuid: &'a str,
+        statements: &'a Statements,
+    ) -> (&'a Statement, Vec<Value<'a>>) {
+        let (statement, values) = self.fenced(id, partition, writer_uuid, statements);
+        (statement, values.into_iter().flatten().collect())
     }
 
     fn values(&self, id: &'a str, partition: Partition, writer_uuid: &'a str) -> Vec<Value<'a>> {

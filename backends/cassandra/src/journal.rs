@@ -7,6 +7,7 @@ use annals_core::{
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use crate::claims;
 use crate::end::{Look, seq_nr};
 use crate::entities::Attempt;
 use crate::reader::column;
@@ -23,8 +24,13 @@ impl Journal for CassandraStore {
         self.inner.capabilities
     }
 
-    async fn begin(&self, id: &PersistenceId, _writer: &WriterId) -> Result<Bounds> {
+    async fn begin(&self, id: &PersistenceId, writer: &WriterId) -> Result<Bounds> {
         let _request = self.inner.enter().await?;
+        if let Some(claims) = &self.inner.claims {
+            let bounds = claims.begin(id, writer).await?;
+            self.inner.begin_tags(id, bounds).await?;
+            return Ok(bounds);
+        }
         let end = self.inner.find_end(id, Look::Serial).await?;
         self.inner.begin_tags(id, end.bounds).await?;
         Ok(end.bounds)
@@ -36,6 +42,11 @@ impl Journal for CassandraStore {
         inner.capabilities.check_append(&append)?;
         if append.offset_save().is_some() {
             return Err(Error::unsupported("a Cassandra store keeps no projection offsets"));
+        }
+        if inner.fencing == Fencing::Claims {
+            let receipt = inner.append_claimed(&append).await?;
+            inner.announce();
+            return Ok(receipt);
         }
         let attempt = inner.begin_attempt(&append);
         let receipt = match inner.append_events(&append, &attempt).await {
@@ -115,12 +126,36 @@ impl Inner {
         }
         match self.fencing {
             Fencing::Lwt => self.append_if(append, attempt).await,
-            Fencing::Off => self.append_plainly(append, attempt).await,
+            Fencing::Off | Fencing::Claims => self.append_plainly(append, attempt).await,
         }
     }
 
+    /// Tags are written for what is permanent alone.
+    async fn append_claimed(&self, append: &Append) -> Result<Appended> {
+        if append.after().is_zero() || append.mode() == AppendMode::Ingest {
+            self.list_id(append.id()).await?;
+        }
+        let (receipt, rows) = self.claims()?.append(append).await?;
+        match rows {
+            Some(rows) => self.write_tags(append, &rows.acknowledged()).await,
+            // An earlier try was stored without an answer.
+            None if self.is_tagged(append) => self.backlog.repair(append.id(), None),
+            None => {}
+        }
+        Ok(receipt)
+    }
+
     pub(crate) async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
+        if let Some(claims) = &self.claims {
+            return claims::bounds(claims, id).await;
+        }
         Ok(self.find_end(id, Look::Plain).await?.bounds)
+    }
+
+    async fn write_deleted_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
+        let what = || format!("deleting events of {id} up to {to}");
+        let statement = &self.connection.statements.entities.insert_deleted_to;
+        self.connection.write(statement, (id.as_str(), column(to)), what).await
     }
 
     /// Lists the id, before its first event. An id without events that is listed does no harm.
@@ -145,6 +180,13 @@ impl Inner {
                 format!("events of {id} cannot be deleted: journal.support-deletes is off");
             return Err(Error::unsupported(message));
         }
+        if let Some(claims) = &self.claims {
+            let (before, to) = claims.delete_to(id, to).await?;
+            if to.is_zero() {
+                return Ok(());
+            }
+            return self.remove_rows(id, before, to).await;
+        }
         let end = self.find_end(id, Look::Plain).await?;
         let to = to.min(end.bounds.highest);
         if to.is_zero() {
@@ -154,16 +196,18 @@ impl Inner {
         if to > stored {
             match self.fencing {
                 Fencing::Lwt => self.raise_deleted_to(id, to).await?,
-                Fencing::Off => {
-                    let what = || format!("deleting events of {id} up to {to}");
-                    let statement = &self.connection.statements.entities.insert_deleted_to;
-                    self.connection.write(statement, (id.as_str(), column(to)), what).await?;
-                }
+                Fencing::Off | Fencing::Claims => self.write_deleted_to(id, to).await?,
             }
         }
+        self.remove_rows(id, end.bounds.deleted_to, to).await
+    }
+
+    /// Removes the rows of what is deleted logically, and was so up to `before`.
+    async fn remove_rows(&self, id: &PersistenceId, before: SeqNr, to: SeqNr) -> Result<()> {
+        let journal = &self.settings.journal;
         // The last partition again where nothing is new: an earlier delete may have been interrupted.
         let size = journal.target_partition_size;
-        let mut partition = size.partition_of(end.bounds.deleted_to.min(to.previous()).next());
+        let mut partition = size.partition_of(before.min(to.previous()).next());
         let mut partitions = vec![partition];
         while partition <= size.partition_of(to) {
             partition = partition.next();

@@ -31,6 +31,7 @@ mod event_values;
 mod head;
 mod reader;
 
+mod claims;
 mod conditional;
 mod plain;
 

@@ -19,9 +19,9 @@ impl Inner {
         }
         // All of them go to the partition of the last one.
         let partition = self.settings.journal.target_partition_size.partition_of(range.to);
-        let buckets = time_buckets(attempt, self.settings.events_by_tag.bucket_size);
+        let buckets = time_buckets(&attempt.uuids, self.settings.events_by_tag.bucket_size);
         let statements = &self.connection.statements;
-        let rows: Vec<_> = rows(append, attempt, &buckets)
+        let rows: Vec<_> = rows(append, &attempt.uuids, &buckets)
             .map(|row| row.plain(id, partition, &attempt.writer_uuid, statements))
             .collect();
         let what = || format!("events {}-{} of {id} were perhaps not stored", range.from, range.to);

@@ -10,7 +10,7 @@ use scylla::response::PagingState;
 use crate::error;
 use crate::journal::BATCH_BYTES;
 use crate::offset::Offsets;
-use crate::reader::EventReader;
+use crate::replay::EntityReader;
 use crate::store::{CassandraStore, Inner};
 
 /// The most ids of one page.
@@ -109,7 +109,7 @@ impl Inner {
         let bounds = self.bounds(id).await?;
         let last = range.to.min(until.unwrap_or(SeqNr::MAX)).min(bounds.highest);
         let from = range.from.max(after.map_or(SeqNr::ZERO, SeqNr::next));
-        let mut reader = EventReader::new(self, id, SeqRange::new(from, last), bounds);
+        let mut reader = EntityReader::new(self, id, SeqRange::new(from, last), bounds);
         reader.limit_rows(events_max);
         let mut events: Vec<Envelope> = Vec::new();
         let mut bytes = 0_usize;

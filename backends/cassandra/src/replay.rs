@@ -2,18 +2,51 @@
 
 use std::sync::Arc;
 
-use annals_core::{Batch, PersistenceId, Result, SeqRange, StoredEvent};
+use annals_core::{Batch, Bounds, PersistenceId, Result, SeqNr, SeqRange, StoredEvent};
 
+use crate::claims::ClaimReader;
 use crate::journal::BATCH_BYTES;
 use crate::reader::EventReader;
+use crate::row::EventRow;
 use crate::store::Inner;
+
+/// Reads an entity as its fencing demands.
+pub(crate) enum EntityReader {
+    Claimed(ClaimReader),
+    Plain(EventReader),
+}
+
+impl EntityReader {
+    /// A reader of `range` of `id`, whose history has `bounds`.
+    pub(crate) fn new(inner: &Inner, id: &PersistenceId, range: SeqRange, bounds: Bounds) -> Self {
+        if inner.claims.is_some() {
+            let to = range.to.min(bounds.highest);
+            return Self::Claimed(ClaimReader::new(id.clone(), SeqRange::new(range.from, to)));
+        }
+        Self::Plain(EventReader::new(inner, id, range, bounds))
+    }
+
+    /// See [`EventReader::limit_rows`].
+    pub(crate) fn limit_rows(&mut self, rows: usize) {
+        if let Self::Plain(reader) = self {
+            reader.limit_rows(rows);
+        }
+    }
+
+    pub(crate) async fn next(&mut self, inner: &Inner) -> Result<Option<Vec<EventRow>>> {
+        match self {
+            Self::Claimed(reader) => reader.next(inner.claims()?).await,
+            Self::Plain(reader) => reader.next(inner).await,
+        }
+    }
+}
 
 /// A replay on its way.
 pub(crate) struct Replay {
     inner: Arc<Inner>,
     id: PersistenceId,
     range: SeqRange,
-    reader: Option<EventReader>,
+    reader: Option<EntityReader>,
     /// What was read and not delivered yet.
     rest: std::vec::IntoIter<StoredEvent>,
 }
@@ -30,8 +63,12 @@ impl Replay {
             let reader = match &mut self.reader {
                 Some(reader) => reader,
                 none => {
-                    let bounds = inner.bounds(&self.id).await?;
-                    none.insert(EventReader::new(&inner, &self.id, self.range, bounds))
+                    // Under claims the reading itself finds where the history ends.
+                    let bounds = match inner.claims {
+                        Some(_) => Bounds { deleted_to: SeqNr::ZERO, highest: SeqNr::MAX },
+                        None => inner.bounds(&self.id).await?,
+                    };
+                    none.insert(EntityReader::new(&inner, &self.id, self.range, bounds))
                 }
             };
             let Some(rows) = reader.next(&inner).await? else { return Ok(None) };

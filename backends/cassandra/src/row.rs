@@ -14,6 +14,7 @@ use scylla::response::query_result::QueryRowsResult;
 use scylla::value::CqlTimeuuid;
 use uuid::Uuid;
 
+use crate::claims::claim_of;
 use crate::error;
 use crate::replay_filter::Written;
 use crate::timeuuid::TimeUuid;
@@ -28,6 +29,8 @@ pub(crate) struct EventRow {
     pub(crate) timestamp: TimeUuid,
     /// The column `writer_uuid`.
     pub(crate) writer_uuid: String,
+    /// Which of its append's events this is, from 0, and the index of the last; of fenced rows only.
+    pub(crate) place: Option<(i32, i32)>,
     /// `tag_pid_sequence_nr`, of rows of `tag_views`.
     pub(crate) tag_counter: i64,
     pub(crate) event: StoredEvent,
@@ -52,11 +55,15 @@ pub(crate) fn writer_of_run(writer: &WriterId, first: SeqNr) -> String {
 }
 
 /// The writer within a column `writer_uuid`.
-fn writer_in(writer_uuid: &str) -> &str {
-    match writer_uuid.rsplit_once(RUN) {
+fn writer_in(writer_uuid: &str) -> WriterId {
+    let (writer, claim) = claim_of(writer_uuid);
+    if claim.is_some() {
+        return writer;
+    }
+    WriterId::new(match writer_uuid.rsplit_once(RUN) {
         Some((writer, run)) if run.bytes().all(|byte| byte.is_ascii_digit()) => writer,
         _ => writer_uuid,
-    }
+    })
 }
 
 /// The rows of a page; rows without an event (static columns alone) are left out.
@@ -103,6 +110,8 @@ struct Columns {
     tag1: Option<String>,
     tag2: Option<String>,
     tag3: Option<String>,
+    idx: Option<i32>,
+    cnt: Option<i32>,
     tag_counter: Option<i64>,
 }
 
@@ -125,6 +134,8 @@ impl Columns {
             "tag1" => self.tag1 = read_column(column)?,
             "tag2" => self.tag2 = read_column(column)?,
             "tag3" => self.tag3 = read_column(column)?,
+            "idx" => self.idx = read_column(column)?,
+            "cnt" => self.cnt = read_column(column)?,
             "tag_pid_sequence_nr" => self.tag_counter = read_column(column)?,
             _ => {}
         }
@@ -139,6 +150,7 @@ impl Columns {
             return Ok(None);
         };
         let missing = |column: &str| Error::corrupt(format!("event {seq_nr} has no {column}"));
+        let place = self.idx.zip(self.cnt);
         let timestamp = self.timestamp.ok_or_else(|| missing("timestamp"))?;
         let timestamp = TimeUuid::new(Uuid::from_bytes(*timestamp.as_bytes()))
             .ok_or_else(|| missing("timestamp of version 1"))?;
@@ -159,10 +171,15 @@ impl Columns {
                 persistence_id,
                 timestamp,
                 writer_uuid,
+                place,
                 tag_counter,
                 event,
                 deleted,
             }));
+        }
+        if self.event.is_none() && self.writer_uuid.is_none() {
+            // Seen in part: a read of some columns mended only those.
+            return Ok(None);
         }
         let bytes = self.event.ok_or_else(|| missing("event"))?;
         let ser_id = self.ser_id.ok_or_else(|| missing("ser_id"))?;
@@ -172,7 +189,7 @@ impl Columns {
             _ => None,
         };
         let writer_uuid = self.writer_uuid.unwrap_or_default();
-        let writer = WriterId::new(writer_in(&writer_uuid));
+        let writer = writer_in(&writer_uuid);
         let event = StoredEvent {
             seq_nr,
             writer,
@@ -188,6 +205,7 @@ impl Columns {
             persistence_id,
             timestamp,
             writer_uuid,
+            place,
             tag_counter,
             event,
             deleted: false,
@@ -228,11 +246,11 @@ mod tests {
         let nr = SeqNr::new(7).unwrap();
         let writer = writer_of_run(&WriterId::new("a#1"), nr);
         assert_eq!(writer, "a/1#7");
-        assert_eq!(writer_in(&writer), "a/1");
+        assert_eq!(writer_in(&writer).as_str(), "a/1");
         assert_eq!(
-            writer_in("11111111-2222-3333-4444-555555555555"),
+            writer_in("11111111-2222-3333-4444-555555555555").as_str(),
             "11111111-2222-3333-4444-555555555555"
         );
-        assert_eq!(writer_in("akka#x"), "akka#x");
+        assert_eq!(writer_in("akka#x").as_str(), "akka#x");
     }
 }

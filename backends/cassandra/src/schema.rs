@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `messages.annals_head text static` | `fencing = lwt`: how far a partition reaches, and whether it is sealed |
 //! | `messages.idx int`, `messages.cnt int` | which part of its append a row is, so that a torn one shows |
+//! | tables `annals_claims`, `annals_writers` | `fencing = claims`: who may append to an entity, and who may no more |
 //! | table `annals_settings` | the storage formats and the fencing that these tables were made for |
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use annals_core::{Error, Result};
 use scylla::client::session::Session;
 
+use crate::claims;
 use crate::error;
 use crate::settings::{CassandraSettings, CreationSettings};
 
@@ -238,6 +240,9 @@ pub(crate) fn statements(settings: &CassandraSettings, wanted: Wanted) -> Result
             "CREATE TABLE IF NOT EXISTS {}.{SETTINGS_TABLE} (name text PRIMARY KEY, value text)",
             journal.keyspace
         ));
+        statements.extend(claims::TABLES.map(|(table, columns)| {
+            format!("CREATE TABLE IF NOT EXISTS {}.{table} ({columns})", journal.keyspace)
+        }));
         statements.extend(ADDED_COLUMNS.map(|(column, kind)| {
             format!("ALTER TABLE {}.{} ADD {column} {kind}", journal.keyspace, journal.table)
         }));
@@ -353,8 +358,35 @@ pub(crate) async fn check(session: &Session, settings: &CassandraSettings) -> Re
             report.missing_additions.push(name);
         }
     }
-    if columns_of(session, &journal.keyspace, SETTINGS_TABLE).await?.is_empty() {
-        report.missing_additions.push(format!("table {}.{SETTINGS_TABLE}", journal.keyspace));
+    for table in claims::TABLES.map(|(table, _)| table).into_iter().chain([SETTINGS_TABLE]) {
+        if columns_of(session, &journal.keyspace, table).await?.is_empty() {
+            report.missing_additions.push(format!("table {}.{table}", journal.keyspace));
+        }
     }
     Ok(report)
+}
+
+/// Claims rely on what one majority read returned being returned by every later one.
+///
+/// # Errors
+/// `Invalid` where the table of events has read repair turned off.
+pub(crate) async fn check_read_repair(
+    session: &Session,
+    settings: &CassandraSettings,
+) -> Result<()> {
+    let journal = &settings.journal;
+    // Servers that do not know the option repair always.
+    if !columns_of(session, "system_schema", "tables").await?.contains("read_repair") {
+        return Ok(());
+    }
+    let cql = "SELECT read_repair FROM system_schema.tables \
+               WHERE keyspace_name = ? AND table_name = ?";
+    let names = [&stored_name(&journal.keyspace), &stored_name(&journal.table)];
+    match texts(session, cql, &names).await?.first() {
+        Some(mode) if mode.eq_ignore_ascii_case("none") => Err(Error::invalid(format!(
+            "fencing = claims needs read_repair = 'BLOCKING' on {}.{}, which has {mode}",
+            journal.keyspace, journal.table
+        ))),
+        _ => Ok(()),
+    }
 }

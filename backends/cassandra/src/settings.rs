@@ -17,6 +17,9 @@ pub use keys::Taken;
 /// How a store keeps a second writer from an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fencing {
+    /// Plain writes under a claim per entity, and one check that many appends share: for entities that
+    /// mostly stay with one process.
+    Claims,
     /// Each append is one conditional batch (a lightweight transaction): for processes that share
     /// entities without any routing. Costs four rounds between the servers.
     Lwt,
@@ -28,6 +31,7 @@ impl Fencing {
     /// The name, as in settings.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Claims => "claims",
             Self::Lwt => "lwt",
             Self::Off => "off",
         }
@@ -36,15 +40,13 @@ impl Fencing {
     /// The mode `name`.
     ///
     /// # Errors
-    /// `Unsupported` for `claims`, which this version does not have; `Invalid` for anything else.
+    /// `Invalid` for anything else.
     pub fn of_name(name: &str) -> Result<Self> {
         match name {
+            "claims" => Ok(Self::Claims),
             "lwt" => Ok(Self::Lwt),
             "off" => Ok(Self::Off),
-            "claims" => {
-                Err(Error::unsupported("fencing = claims is not there yet: use lwt, or off"))
-            }
-            _ => Err(Error::invalid(format!("fencing is lwt or off, not {name:?}"))),
+            _ => Err(Error::invalid(format!("fencing is claims, lwt or off, not {name:?}"))),
         }
     }
 }

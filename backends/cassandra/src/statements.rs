@@ -19,7 +19,7 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
-    fn new(profile: Profile, cql: String) -> Self {
+    pub(crate) fn new(profile: Profile, cql: String) -> Self {
         Self { cql, profile, prepared: OnceCell::new() }
     }
 

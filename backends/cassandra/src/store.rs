@@ -9,6 +9,7 @@ use scylla::client::session::Session;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use crate::builder::CassandraBuilder;
+use crate::claims::{self, Claims, Server};
 use crate::connection::Connection;
 use crate::entities::Entities;
 use crate::schema::{self, SchemaReport, Wanted};
@@ -28,7 +29,7 @@ pub struct CassandraStore {
 }
 
 pub(crate) struct Inner {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) settings: CassandraSettings,
     pub(crate) fencing: Fencing,
     /// Whether the table of events has our static column.
@@ -36,9 +37,11 @@ pub(crate) struct Inner {
     pub(crate) capabilities: Capabilities,
     /// What tells offsets of this store from those of others.
     pub(crate) store_id: u64,
-    pub(crate) uuids: TimeUuids,
+    pub(crate) uuids: Arc<TimeUuids>,
+    /// Of `fencing = claims` alone.
+    pub(crate) claims: Option<Claims<Server>>,
     pub(crate) entities: Entities,
-    pub(crate) in_flight: InFlight,
+    pub(crate) in_flight: Arc<InFlight>,
     pub(crate) backlog: Backlog,
     pub(crate) tag_sessions: Sessions,
     /// Counts appends of this handle; live readers wait for it to change.
@@ -102,16 +105,25 @@ pub(crate) struct Parts {
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { session, settings, fencing, has_head, random } = parts;
+        let connection = Arc::new(Connection::new(session, &settings, has_head));
+        let uuids = Arc::new(TimeUuids::new(random));
+        let in_flight = Arc::new(InFlight::default());
+        let claims = (fencing == Fencing::Claims).then(|| {
+            let (connection, uuids) = (connection.clone(), uuids.clone());
+            let server = Server::new(connection, settings.clone(), uuids, in_flight.clone());
+            claims::start(server, &settings)
+        });
         Self {
-            connection: Connection::new(session, &settings, has_head),
+            connection,
             capabilities: capabilities(&settings, fencing),
             store_id: store_id(&settings),
             fencing,
             has_head,
             settings,
-            uuids: TimeUuids::new(random),
+            uuids,
+            claims,
             entities: Entities::default(),
-            in_flight: InFlight::default(),
+            in_flight,
             backlog: Backlog::default(),
             tag_sessions: Sessions::default(),
             committed: watch::Sender::new(0),
@@ -145,6 +157,14 @@ impl Inner {
     /// A receiver that has seen all appends until now.
     pub(crate) fn commits(&self) -> watch::Receiver<u64> {
         self.committed.subscribe()
+    }
+
+    /// The claims of this process.
+    ///
+    /// # Errors
+    /// `Internal` under another fencing.
+    pub(crate) fn claims(&self) -> Result<&Claims<Server>> {
+        self.claims.as_ref().ok_or_else(|| Error::internal("this store keeps no claims"))
     }
 
     pub(crate) fn fencing_is_conditional(&self) -> bool {

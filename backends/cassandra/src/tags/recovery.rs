@@ -7,7 +7,7 @@ use super::TagState;
 use super::counters::{Counters, Progress, TaggedEvent};
 use crate::end::seq_nr;
 use crate::error;
-use crate::reader::EventReader;
+use crate::replay::EntityReader;
 use crate::store::Inner;
 
 impl Inner {
@@ -42,7 +42,7 @@ impl Inner {
         // The scanned event itself once more: its progress may be what was lost.
         let from = self.stored_scanning(id).await?.max(SeqNr::FIRST);
         let bounds = Bounds { deleted_to, highest: to };
-        let mut reader = EventReader::new(self, id, SeqRange::new(from, to), bounds);
+        let mut reader = EntityReader::new(self, id, SeqRange::new(from, to), bounds);
         while let Some(rows) = reader.next(self).await? {
             let events: Vec<TaggedEvent> = rows
                 .into_iter()

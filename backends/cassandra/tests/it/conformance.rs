@@ -84,6 +84,18 @@ impl Fixture for Cassandra {
     }
 }
 
+mod claims {
+    use super::{Cassandra, Fencing};
+
+    annals_conformance::suite!(Cassandra::new("claims", Fencing::Claims, 500_000));
+}
+
+mod claims_tiny_partitions {
+    use super::{Cassandra, Fencing};
+
+    annals_conformance::suite!(Cassandra::new("claims11", Fencing::Claims, 11));
+}
+
 mod lwt {
     use super::{Cassandra, Fencing};
 

@@ -2,5 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
 
+mod claims;
 mod conformance;
 mod support;
