@@ -1,11 +1,14 @@
-//! The board of carriers: read from the tag streams, and counted straight from the file.
+//! The board of carriers: read from the tag streams (or from every aircraft, where the store has no
+//! tags), and counted straight from the file.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::sync::Arc;
 
-use annals::{EventSourced, PersistenceId, Store, Tag};
+use annals::{EventSourced, PersistenceId, SeqRange, Store, Tag};
 use futures_util::TryStreamExt;
+use futures_util::future::ready;
 use serde::Serialize;
 
 use super::Failure;
@@ -118,8 +121,49 @@ impl Line {
     }
 }
 
-/// Reads what the tag streams of `carriers` hold now, and gives each event and its aircraft to `take`.
+/// Aircraft that are read at a time.
+const IDS_AT_A_TIME: usize = 32;
+
+/// Reads the events of `carriers` that there are now, and gives each one and its aircraft to `take`.
 pub(crate) async fn read_carriers(
+    store: &Store,
+    carriers: &BTreeSet<&str>,
+    take: impl FnMut(PersistenceId, Event),
+) -> Result<(), Failure> {
+    match store.capabilities().tags {
+        true => read_tags(store, carriers, take).await,
+        false => read_ids(store, carriers, take).await,
+    }
+}
+
+/// Reads all aircraft, since the store cannot be read by tag.
+async fn read_ids(
+    store: &Store,
+    carriers: &BTreeSet<&str>,
+    mut take: impl FnMut(PersistenceId, Event),
+) -> Result<(), Failure> {
+    let codec = annals::event_codec::<Aircraft>();
+    let query = store.query();
+    let ids = query.current_persistence_ids(None).map_ok(|entry| entry.persistence_id);
+    let aircraft = ids.try_filter(|id| ready(id.entity_type() == Aircraft::ENTITY_TYPE));
+    let read = |id| {
+        let events = query.current_events_by_persistence_id(id, SeqRange::ALL, None);
+        events.try_collect::<Vec<_>>()
+    };
+    let mut histories = pin!(aircraft.map_ok(read).try_buffer_unordered(IDS_AT_A_TIME));
+    while let Some(history) = histories.try_next().await? {
+        for envelope in history {
+            let event: Event = codec.decode(&envelope.event.payload)?;
+            if carriers.contains(event.flight().carrier.as_str()) {
+                take(envelope.persistence_id, event);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads what the tag streams of `carriers` hold.
+async fn read_tags(
     store: &Store,
     carriers: &BTreeSet<&str>,
     mut take: impl FnMut(PersistenceId, Event),

@@ -168,7 +168,7 @@ fn busiest(file: &File) -> Vec<(String, usize)> {
     flights
 }
 
-/// Shows the board that the tag streams give, if it is the one that the file gives.
+/// Shows the board that the events give, if it is the one that the file gives.
 async fn show_board(
     store: &Store,
     file: &File,
@@ -190,14 +190,17 @@ async fn show_board(
     let duration = start.elapsed();
     let differences = board.differences(&Board::of_rows(&file.rows));
     if !differences.is_empty() {
-        let message = "the board read from the tag streams is not the one counted from the file";
+        let message = "the board read from the events is not the one counted from the file";
         return Err(format!("{message}:\n  {}", differences.join("\n  ")).into());
     }
     report.board(&board, &carrier_names()?)?;
     report.line("");
+    let streams = match store.capabilities().tags {
+        true => format!("the tag streams of {} carriers", carriers.len()),
+        false => "the events of all aircraft".to_owned(),
+    };
     report.line(format_args!(
-        "equal     read from the tag streams of {} carriers in {}, and counted straight from the file",
-        carriers.len(),
+        "equal     read from {streams} in {}, and counted straight from the file",
         short(duration),
     ));
     if !others.is_empty() {

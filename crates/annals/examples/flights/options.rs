@@ -17,7 +17,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
-    /// Where to record them: memory: or embedded:PATH [default: an embedded store under target/]
+    /// Where to record them: memory:, embedded:PATH, or dynamodb://HOST:PORT with the feature `dynamodb`
+    /// [default: an embedded store under target/]
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 
