@@ -1,19 +1,19 @@
 //! Opening a store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use annals_core::{Error, Result};
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Builder, Region, SharedCredentialsProvider, SharedHttpClient,
+    AppName, BehaviorVersion, Builder, Region, SharedCredentialsProvider, SharedHttpClient,
     StalledStreamProtectionConfig,
 };
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 
 use crate::client::{Client, ClockWatch, WatchClock};
-use crate::settings::{Credentials, Holes, Settings};
+use crate::settings::{Credentials, Holes, Proxy, Settings};
 use crate::store::DynamoDb;
 
 /// Opens a store on DynamoDB. Nothing is asked of the server before the first operation.
@@ -97,7 +97,13 @@ impl DynamoDbBuilder {
     /// build without the feature `credentials-chain`.
     pub async fn open(self) -> Result<Arc<DynamoDb>> {
         self.settings.check()?;
-        let http = self.http_client.unwrap_or_else(https);
+        let http = match self.http_client {
+            Some(http) => http,
+            None => http(&self.settings)?,
+        };
+        if self.settings.log_config {
+            tracing::info!(settings = ?self.settings, "a DynamoDB store is opened");
+        }
         let provider = match self.credentials_provider {
             Some(provider) => provider,
             None => provider(&self.settings, &http).await?,
@@ -114,24 +120,52 @@ impl DynamoDbBuilder {
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(&self.settings))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        config.set_endpoint_url(self.settings.endpoint.clone());
+        config.set_endpoint_url(self.settings.endpoint_url());
+        if !self.settings.user_agent.is_empty() {
+            let name = AppName::new(self.settings.user_agent.clone()).map_err(|error| {
+                let name = &self.settings.user_agent;
+                Error::invalid(format!("setting user-agent: {name:?} is no name"))
+                    .with_source(error)
+            })?;
+            config.set_app_name(Some(name));
+        }
         let sdk = aws_sdk_dynamodb::Client::from_conf(config.build());
         let client = Client::new(sdk, clock, &self.settings);
         Ok(Arc::new(DynamoDb::new(client, self.settings)))
     }
 }
 
-fn https() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .pool_idle_timeout(Duration::from_secs(60))
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-        .build_https()
+/// The addresses that credentials of machines and containers come from, which no proxy knows.
+const NEVER_PROXIED: &str = "169.254.169.254,169.254.170.2,localhost,127.0.0.1";
+
+const TLS: tls::Provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+
+fn http(settings: &Settings) -> Result<SharedHttpClient> {
+    let builder = aws_smithy_http_client::Builder::new().pool_idle_timeout(settings.idle_timeout);
+    if settings.proxy.host.is_empty() {
+        return Ok(builder.tls_provider(TLS).build_https());
+    }
+    let Proxy { host, port, username, password } = &settings.proxy;
+    let mut proxy = ProxyConfig::all(format!("http://{host}:{port}")).map_err(|error| {
+        Error::invalid("settings proxy-host and proxy-port name no proxy").with_source(error)
+    })?;
+    if !username.is_empty() {
+        proxy = proxy.with_basic_auth(username.as_str(), password.as_str());
+    }
+    let proxy = proxy.no_proxy(NEVER_PROXIED);
+    Ok(builder.build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.tls_provider(TLS).build()
+    }))
 }
 
 fn timeouts(settings: &Settings) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(settings.connect_timeout)
         .operation_attempt_timeout(settings.request_timeout)
+        .read_timeout(settings.socket_timeout)
         .build()
 }
 

@@ -15,8 +15,9 @@ use annals_core::{AppendId, PersistenceId, SeqNr};
 /// How many numbers one partition key holds; a constant of the format.
 pub(crate) const PARTITION_SIZE: u64 = 100;
 
-/// The longest partition key that DynamoDB takes, in bytes.
-pub(crate) const KEY_BYTES_MAX: usize = 2048;
+/// The longest key, in bytes. A partition key may have 2,048, but an index of ids in the order of names
+/// has it as its range key, which may have 1,024; a put beyond that is refused.
+pub(crate) const KEY_BYTES_MAX: usize = 1024;
 
 /// A hundred numbers of one entity, which share a partition key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

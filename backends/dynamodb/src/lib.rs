@@ -32,16 +32,20 @@
 //! # Limits
 //!
 //! An append past the end is not detected (`detects_ahead`): callers pass only numbers that they learned
-//! from the store. Reading by tag and by slices, all events in one order, and projection offsets are
-//! *unsupported*.
+//! from the store. Reading by tag and by slices, and all events in one order, are *unsupported*: Pekko's
+//! tables have no place for it. Projection offsets are kept in a table of our own.
 
+mod names;
 mod settings;
 
 mod client;
+mod id_key;
 mod keys;
 mod near_limit;
+mod position;
 
 mod item;
+mod snapshot_item;
 
 mod append;
 mod delete;
@@ -50,13 +54,19 @@ mod read;
 
 mod builder;
 mod journal;
+mod listing;
 mod offset_store;
+mod pulse;
 mod read_journal;
+mod schema;
 mod snapshot;
 mod store;
-mod tables;
+mod table;
 
 pub use builder::DynamoDbBuilder;
 pub use client::Stats;
-pub use settings::{ApiLimits, Credentials, Holes, Settings};
+pub use names::{Meaning, Section, is_secret};
+pub use schema::{SchemaOptions, Statement, TableInfo};
+pub use settings::{ApiLimits, Credentials, Holes, IdListing, Proxy, Settings};
 pub use store::DynamoDb;
+pub use table::{Billing, Difference, IdIndex};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use annals_core::{Error, Result, RetryPolicy};
+use annals_pekko::ManifestNames;
 
 /// Settings of a DynamoDB store. The first group has the names of `dynamodb-journal` and its sister
 /// sections, dots and dashes as underscores; the second is ours.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub snapshot_table: String,
     /// What every key begins with. Default `journal`. Part of the stored format.
     pub journal_name: String,
+    /// What the keys of snapshots begin with. Default: the journal's name, as with Pekko.
+    pub snapshot_journal_name: Option<String>,
     /// Over how many items the marks of an entity are spread. Default 10. May be raised, never lowered.
     pub sequence_shards: u32,
     /// How many partitions a replay reads at a time. Default 10.
@@ -26,17 +29,41 @@ pub struct Settings {
     pub persistence_ids_index_name: String,
     /// `aws-api-limits`.
     pub limits: ApiLimits,
+    /// `log-config`: whether opening the store logs the settings, at the level info. Default no.
+    pub log_config: bool,
+    /// `auto-migrate-manifest` of Pekko's snapshot stores, for snapshots in the old format.
+    pub manifest_names: ManifestNames,
 
     /// The region. Default `us-east-1`, the only one that Pekko's plugin knows.
     pub region: String,
     /// Who we are.
     pub credentials: Credentials,
+    /// The table of projections' offsets, which Pekko does not have. Default `annals-offsets`.
+    pub offset_table: String,
+    /// How ids are listed. Default [`IdListing::Auto`].
+    pub ids: IdListing,
+    /// How soon readers that wait look again, after something was found. Default 100 ms.
+    pub poll_first: Duration,
+    /// How long they wait at most. Default 3 s.
+    pub poll_max: Duration,
     /// What a replay does about numbers without an event. Default [`Holes::Refuse`].
     pub holes: Holes,
     /// How often and how fast a request is repeated. Default: 10 retries, from 10 ms up to 1 s.
     pub retry: RetryPolicy,
     /// How long one attempt of a request may take. Default 10 s.
     pub request_timeout: Duration,
+    /// How long all attempts of a request together may take, waiting included. Default 60 s.
+    pub operation_timeout: Duration,
+    /// How long nothing may come of an answer. Default 10 s.
+    pub socket_timeout: Duration,
+    /// After how long an idle connection is closed. Default 60 s.
+    pub idle_timeout: Duration,
+    /// Whether an endpoint without a scheme is spoken to in plain HTTP. Default no.
+    pub plain_http: bool,
+    /// The proxy that requests go through, if any.
+    pub proxy: Proxy,
+    /// What the user agent of requests names beside the SDK; letters and digits. Default nothing.
+    pub user_agent: String,
     /// How long making a connection may take. Default 3 s.
     pub connect_timeout: Duration,
     /// The most requests in flight at a time; throttling lowers it for a while. Default 256.
@@ -71,6 +98,40 @@ pub enum Holes {
     Skip,
 }
 
+/// How ids are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum IdListing {
+    /// By the index, if there is one; otherwise by a scan.
+    #[default]
+    Auto,
+    /// By a scan of the whole table, which also finds ids whose events Pekko deleted.
+    Scan,
+}
+
+/// A proxy that speaks HTTP. Its password is never printed.
+#[derive(Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Proxy {
+    /// Where it is; empty without one.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Who asks it, if it wants to know.
+    pub username: String,
+    /// With which password.
+    pub password: String,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.is_empty() {
+            return f.write_str("None");
+        }
+        let user = if self.username.is_empty() { "" } else { "…@" };
+        write!(f, "{user}{}:{}", self.host, self.port)
+    }
+}
+
 /// Who we are. Never printed.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -103,12 +164,19 @@ impl Default for Settings {
             journal_table: "pekko-persistence".to_owned(),
             snapshot_table: "pekko-persistence-snapshot".to_owned(),
             journal_name: "journal".to_owned(),
+            snapshot_journal_name: None,
             sequence_shards: 10,
             replay_parallelism: 10,
             persistence_ids_index_name: "persistence-ids-idx".to_owned(),
             limits: ApiLimits::default(),
+            log_config: false,
+            manifest_names: ManifestNames::default(),
             region: "us-east-1".to_owned(),
             credentials: Credentials::default(),
+            offset_table: "annals-offsets".to_owned(),
+            ids: IdListing::default(),
+            poll_first: Duration::from_millis(100),
+            poll_max: Duration::from_secs(3),
             holes: Holes::default(),
             retry: RetryPolicy {
                 first: Duration::from_millis(10),
@@ -116,6 +184,12 @@ impl Default for Settings {
                 retries_max: 10,
             },
             request_timeout: Duration::from_secs(10),
+            operation_timeout: Duration::from_secs(60),
+            socket_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(60),
+            plain_http: false,
+            proxy: Proxy::default(),
+            user_agent: String::new(),
             connect_timeout: Duration::from_secs(3),
             requests_max: 256,
         }
@@ -123,6 +197,16 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Where requests go, if it is not AWS's own endpoint.
+    pub(crate) fn endpoint_url(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_ref()?;
+        let scheme = if self.plain_http { "http" } else { "https" };
+        match endpoint.contains("://") {
+            true => Some(endpoint.clone()),
+            false => Some(format!("{scheme}://{endpoint}")),
+        }
+    }
+
     /// Checks what has a range.
     pub(crate) fn check(&self) -> Result<()> {
         let positive = [
@@ -138,10 +222,19 @@ impl Settings {
         let texts = [
             ("journal-table", &self.journal_table),
             ("snapshot-table", &self.snapshot_table),
+            ("offset-table", &self.offset_table),
             ("journal-name", &self.journal_name),
         ];
         if let Some((name, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
             return Err(Error::invalid(format!("setting {name} is empty")));
+        }
+        if let Credentials::Static { access_key_id, secret_access_key } = &self.credentials
+            && (access_key_id.is_empty() || secret_access_key.is_empty())
+        {
+            return Err(Error::invalid(
+                "of aws-access-key-id and aws-secret-access-key one is set: set both, or neither for the SDK's \
+                 default chain of credentials",
+            ));
         }
         Ok(())
     }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use annals_core::{Capabilities, Error, Result, Store, Timestamp};
-use tokio::sync::{OwnedRwLockReadGuard, RwLock};
+use tokio::sync::{OnceCell, OwnedRwLockReadGuard, RwLock};
 
 use crate::builder::DynamoDbBuilder;
 use crate::client::{Client, Stats};
 use crate::item::ItemSizes;
 use crate::keys::Keys;
 use crate::near_limit::NearLimits;
+use crate::position::{Listing, Positions};
+use crate::pulse::Pulse;
 use crate::settings::Settings;
 
 /// The most bytes that one page of DynamoDB holds.
@@ -30,6 +32,10 @@ pub(crate) struct Inner {
     pub(crate) keys: Keys,
     pub(crate) sizes: ItemSizes,
     pub(crate) near: NearLimits,
+    pub(crate) positions: Positions,
+    pub(crate) pulse: Pulse,
+    /// How ids are listed, once it is known.
+    pub(crate) listing: OnceCell<Listing>,
     /// Whether the store is open. Operations hold it for reading while they run.
     open: Arc<RwLock<bool>>,
 }
@@ -46,6 +52,9 @@ impl DynamoDb {
     pub(crate) fn new(client: Client, settings: Settings) -> Self {
         let keys = Keys::new(settings.journal_name.as_str(), settings.sequence_shards);
         let sizes = ItemSizes::new(&keys, &settings.limits);
+        let positions = Positions::new(&settings.journal_table, &settings.journal_name);
+        let pulse = Pulse::new(settings.poll_first, settings.poll_max);
+        let listing = OnceCell::new();
         let open = Arc::new(RwLock::new(true));
         Self {
             inner: Arc::new(Inner {
@@ -54,6 +63,9 @@ impl DynamoDb {
                 keys,
                 sizes,
                 near: NearLimits::default(),
+                positions,
+                pulse,
+                listing,
                 open,
             }),
         }
@@ -76,6 +88,8 @@ impl DynamoDb {
     /// Waits for what runs, and refuses everything from then on.
     pub(crate) async fn end_all(&self) {
         *self.inner.open.write().await = false;
+        // Readers that wait must learn of it; their next read answers `Closed`.
+        self.inner.pulse.announce();
     }
 }
 
@@ -84,6 +98,11 @@ impl Inner {
     pub(crate) async fn enter(&self) -> Result<Running> {
         let running = self.open.clone().read_owned().await;
         if *running { Ok(running) } else { Err(Error::closed("the DynamoDB store was closed")) }
+    }
+
+    /// What the keys of snapshots begin with.
+    pub(crate) fn snapshots_name(&self) -> &str {
+        self.settings.snapshot_journal_name.as_deref().unwrap_or(self.keys.journal())
     }
 
     pub(crate) fn capabilities(&self) -> Capabilities {
@@ -97,7 +116,7 @@ impl Inner {
             tags: false,
             slices: false,
             all_events: false,
-            offsets: false,
+            offsets: true,
             ids_in_order: false,
             id_bytes_max: self.keys.id_bytes_max(),
             events_per_append_max: crate::append::EVENTS_MAX,

@@ -6,20 +6,26 @@ use crate::item::{Item, key, mark, names, number, tombstone};
 use crate::keys::{Group, Keys, high_mark_of, num};
 use crate::store::now;
 
-/// The marks of an append.
+/// What an append carries beside its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extras {
     /// The high mark.
     high: Option<SeqNr>,
     /// The first number of an id that begins past 1.
     begin: Option<SeqNr>,
+    /// Whether a projection's offset is saved with the events.
+    offset: bool,
 }
 
 impl Extras {
     /// Those of an append after what is stored.
     pub(super) fn of_next(append: &Append) -> Self {
         let range = append.range();
-        Self { high: high_mark_of(range.from, range.to), begin: None }
+        Self {
+            high: high_mark_of(range.from, range.to),
+            begin: None,
+            offset: append.offset_save().is_some(),
+        }
     }
 
     /// Those of an append that begins its id: where it begins past 1, all before it counts as deleted,
@@ -31,16 +37,18 @@ impl Extras {
         }
         let group = Group::of(range.to);
         let high = (group != Group::of(SeqNr::ZERO)).then(|| group.first());
-        Self { high, begin: Some(range.from) }
+        Self { high, begin: Some(range.from), offset: append.offset_save().is_some() }
     }
 
     /// How many items they are.
     pub(super) fn count(self) -> usize {
-        usize::from(self.high.is_some()) + if self.begin.is_some() { 2 } else { 0 }
+        usize::from(self.high.is_some())
+            + usize::from(self.offset)
+            + if self.begin.is_some() { 2 } else { 0 }
     }
 
     pub(super) fn is_none(self) -> bool {
-        self == Self { high: None, begin: None }
+        self == Self { high: None, begin: None, offset: false }
     }
 
     /// The mark, which is put whatever stands there.

@@ -103,12 +103,12 @@ impl Attempt<'_> {
             .build()
             .map_err(incomplete)?;
         let check = TransactWriteItem::builder().condition_check(check).build();
-        let from = range.start;
+        let (from, count) = (range.start, range.len());
         let mut items = vec![check];
         items.extend(self.puts(range, true)?);
         let written = self.inner.client.transact(self.what(), || items.clone()).await?;
         let Write::Cancelled(reasons) = written else { return Ok(Step::Done) };
-        Ok(match self.cancelled(reasons, from).await? {
+        Ok(match self.cancelled(reasons, from, count).await? {
             // An earlier attempt wrote this chunk.
             (false, Resolution::Stored) => Step::Done,
             (_, resolution) => Step::Ended(resolution),
@@ -129,26 +129,28 @@ impl Attempt<'_> {
             .build()
             .map_err(incomplete)?;
         let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        let count = range.len();
         items.extend(self.puts(range, true)?);
         items.extend(self.extra_puts()?);
         match self.inner.client.transact(self.what(), || items.clone()).await? {
-            Write::Cancelled(reasons) => Ok(self.cancelled(reasons, 0).await?.1),
+            Write::Cancelled(reasons) => Ok(self.cancelled(reasons, 0, count).await?.1),
             _ => Ok(Resolution::Stored),
         }
     }
 
-    /// What a cancelled transaction means, whose first item is the intent and whose others are the events
-    /// from place `from` on; and whether the intent says so.
+    /// What a cancelled transaction means, whose first item is the intent, whose next ones are `count` events
+    /// from place `from` on, and whose others are no events; and whether the intent says so.
     async fn cancelled(
         &self,
         reasons: Vec<CancellationReason>,
         from: usize,
+        count: usize,
     ) -> Result<(bool, Resolution)> {
         let mut reasons = reasons.into_iter();
         let failed =
             |reason: &CancellationReason| reason.code.as_deref() == Some("ConditionalCheckFailed");
         let Some(intent) = reasons.next().filter(failed) else {
-            let events = Write::Cancelled(reasons.collect());
+            let events = Write::Cancelled(reasons.take(count).collect());
             return Ok((false, self.resolve(events, from).await?));
         };
         let resolution = match intent_state(intent.item.as_ref())? {

@@ -40,6 +40,9 @@ const CLEARINGS_MAX: usize = 16;
 pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
     inner.capabilities().check_append(append)?;
     check_sizes(inner, append)?;
+    if let Some(save) = append.offset_save() {
+        inner.positions.check_event(&save.offset)?;
+    }
     let extras = match append.mode() {
         AppendMode::Next => Extras::of_next(append),
         AppendMode::Ingest => match begin(inner, append).await? {
@@ -57,7 +60,10 @@ pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
             Plan::Intent(parts) => attempt.by_intent(parts).await?,
         };
         match resolution {
-            Resolution::Stored => return Ok(append.receipt()),
+            Resolution::Stored => {
+                inner.pulse.announce();
+                return Ok(append.receipt());
+            }
             Resolution::Conflict => return Err(conflict(inner, append).await),
             Resolution::Cleared => {}
         }
@@ -151,6 +157,17 @@ async fn conflict(inner: &Inner, append: &Append) -> Error {
 
 fn conflict_at(append: &Append, highest: annals_core::SeqNr) -> Error {
     let (id, after) = (append.id(), append.after());
+    if let Some(save) = append.offset_save()
+        && highest == after
+    {
+        let message = format!(
+            "the offset of {} does not stand at revision {}: nothing of the append to {id} was written; another \
+             instance of the projection runs",
+            save.name,
+            save.expected.get()
+        );
+        return Error::conflict(highest, message);
+    }
     Error::conflict(
         highest,
         format!(

@@ -43,6 +43,10 @@ impl Attempt<'_> {
         if let Some(mark) = self.extras.mark(keys, id) {
             puts.push(put(self.table(), mark)?);
         }
+        if let Some(save) = self.append.offset_save() {
+            let put = self.inner.offset_put(save, self.append.append_id())?;
+            puts.push(TransactWriteItem::builder().put(put).build());
+        }
         Ok(puts)
     }
 

@@ -13,9 +13,11 @@ mod stats;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use annals_core::{AppendId, Error, Ids, Result, RetryPolicy, WriterId};
 use aws_sdk_dynamodb::types::CancellationReason;
+use tokio::time::Instant;
 
 use crate::item::Item;
 use crate::settings::Settings;
@@ -37,6 +39,7 @@ pub(crate) struct Client {
     limiter: Limiter,
     clock: Arc<ClockWatch>,
     pub(crate) counters: Counters,
+    operation_timeout: Duration,
 }
 
 /// What came of a write.
@@ -64,15 +67,21 @@ impl Client {
             limiter: Limiter::new(settings.requests_max),
             clock,
             counters: Counters::default(),
+            operation_timeout: settings.operation_timeout,
         }
     }
 
     /// Reads, repeating what failed.
-    async fn read<T, F>(&self, what: impl fmt::Display, attempt: impl Fn() -> F) -> Result<T>
+    pub(crate) async fn read<T, F>(
+        &self,
+        what: impl fmt::Display,
+        attempt: impl Fn() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         let mut retry = self.retry.start(self.jitter.clone());
+        let since = Instant::now();
         loop {
             let error = match self.one(attempt()).await {
                 Ok(answer) => return Ok(answer),
@@ -86,7 +95,7 @@ impl Client {
                     )));
                 }
             };
-            match retry.next_delay() {
+            match retry.next_delay().filter(|delay| self.has_time(since, *delay)) {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None => return Err(error.context(what)),
             }
@@ -94,11 +103,16 @@ impl Client {
     }
 
     /// Writes, repeating what was not performed or whose outcome is unknown.
-    async fn write<T, F>(&self, what: impl fmt::Display, attempt: impl Fn() -> F) -> Result<Write>
+    pub(crate) async fn write<T, F>(
+        &self,
+        what: impl fmt::Display,
+        attempt: impl Fn() -> F,
+    ) -> Result<Write>
     where
         F: Future<Output = Result<T, Failure>>,
     {
         let mut retry = self.retry.start(self.jitter.clone());
+        let since = Instant::now();
         let mut unknown = false;
         loop {
             let (error, repeat) = match self.one(attempt()).await {
@@ -116,7 +130,8 @@ impl Client {
                 }
                 Err(Failure::Refused(error)) => (error, false),
             };
-            match retry.next_delay().filter(|_| repeat) {
+            let next = retry.next_delay().filter(|delay| repeat && self.has_time(since, *delay));
+            match next {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None if unknown => {
                     let message = format!("{what}: whether it was written is not known");
@@ -138,6 +153,11 @@ impl Client {
     fn throttled(&self) {
         add(&self.counters.throttled, 1);
         self.limiter.throttled(std::time::Instant::now());
+    }
+
+    /// Whether another attempt may begin after `delay`, for a request that began at `since`.
+    fn has_time(&self, since: Instant, delay: Duration) -> bool {
+        since.elapsed().saturating_add(delay) < self.operation_timeout
     }
 
     /// One attempt, when there is room for it.

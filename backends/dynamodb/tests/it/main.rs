@@ -5,11 +5,14 @@
 mod conformance;
 mod deleted;
 mod golden;
+mod ids;
 mod killed;
 mod large;
 mod lost;
 mod pekko_items;
+mod raw;
 mod refused;
 mod rivals;
+mod snapshots;
 mod support;
 mod wire;
