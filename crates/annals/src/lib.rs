@@ -68,7 +68,8 @@
 //! | `memory:` | in memory, for tests | |
 //! | `embedded:PATH` | a log in a directory of this machine | `embedded` (default) |
 //! | `embedded:PATH?segment-bytes=N&direct=false` | the same with settings of [`embedded::Settings`] | |
-//! | `dynamodb:…`, `cassandra:…` | not there yet: `Unsupported` | |
+//! | `dynamodb://HOST:PORT`, `dynamodb:` | the tables of Pekko's plugin on a DynamoDB server, or on AWS | `dynamodb` |
+//! | `cassandra:…` | not there yet: `Unsupported` | |
 //!
 //! [`open`] gives a [`Store`]: the four contracts of `annals-core` (journal, snapshots, read journal,
 //! offsets), whichever place keeps them. What a store promises is written, clause by clause, on these
@@ -80,6 +81,8 @@
 //! `Conflict`, repeat the very same append after `OutcomeUnknown`, retry after `Unavailable`.
 
 mod codec;
+#[cfg(feature = "dynamodb")]
+mod dynamodb_settings;
 pub mod environment;
 mod store;
 mod url;
@@ -94,6 +97,8 @@ pub use annals_entity::{
 };
 pub use annals_query::{Projection, Query, QueryOptions, Source};
 
+#[cfg(feature = "dynamodb")]
+pub use annals_dynamodb as dynamodb;
 #[cfg(feature = "embedded")]
 pub use annals_embedded as embedded;
 pub use annals_entity as entity;
@@ -103,4 +108,6 @@ pub use annals_pekko as pekko;
 pub use annals_query as query;
 
 pub use codec::{event_codec, json};
-pub use store::{Store, open, open_read_only};
+pub use store::{Store, open, open_config, open_read_only};
+#[cfg(feature = "dynamodb")]
+pub use store::{check_config, check_url};

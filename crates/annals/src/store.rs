@@ -1,6 +1,7 @@
 //! Opening a store by URL, and what can be built on it.
 
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 use annals_core::{Codec, Error, Result};
@@ -8,6 +9,8 @@ use annals_core::{Codec, Error, Result};
 use annals_embedded::EmbeddedStore;
 use annals_entity::{Components, EntitiesBuilder, EventSourced};
 use annals_memory::MemoryStore;
+#[cfg(feature = "dynamodb")]
+use annals_pekko::config::{KeyReport, KeyState};
 use annals_query::{Projection, Query, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -22,6 +25,8 @@ pub struct Store {
     contracts: annals_core::Store,
     #[cfg(feature = "embedded")]
     embedded: Option<Arc<EmbeddedStore>>,
+    #[cfg(feature = "dynamodb")]
+    dynamodb: Option<Arc<annals_dynamodb::DynamoDb>>,
 }
 
 impl Store {
@@ -65,6 +70,14 @@ impl Store {
         self.embedded.as_ref()
     }
 
+    /// The DynamoDB store, if it is one: its tables ([`DynamoDb::check_schema`] and so on).
+    ///
+    /// [`DynamoDb::check_schema`]: annals_dynamodb::DynamoDb::check_schema
+    #[cfg(feature = "dynamodb")]
+    pub fn dynamodb(&self) -> Option<&Arc<annals_dynamodb::DynamoDb>> {
+        self.dynamodb.as_ref()
+    }
+
     /// The contracts alone.
     pub fn into_contracts(self) -> annals_core::Store {
         self.contracts
@@ -78,6 +91,8 @@ impl From<annals_core::Store> for Store {
             contracts,
             #[cfg(feature = "embedded")]
             embedded: None,
+            #[cfg(feature = "dynamodb")]
+            dynamodb: None,
         }
     }
 }
@@ -121,12 +136,106 @@ async fn open_as(url: &str, access: Access) -> Result<Store> {
     match url.scheme {
         "memory" => memory(&url, access).map(Store::from),
         "embedded" => embedded(url, access).await,
-        scheme @ ("dynamodb" | "cassandra") => Err(Error::unsupported(format!(
+        // On the heap: the futures of the SDK are large.
+        "dynamodb" => Box::pin(dynamodb(url)).await,
+        scheme @ "cassandra" => Err(Error::unsupported(format!(
             "{scheme}: stores need the feature `{scheme}` of annals, which this version does not have"
         ))),
         scheme => Err(Error::invalid(format!(
-            "{scheme}: is no kind of store: expected memory: or embedded:PATH"
+            "{scheme}: is no kind of store: expected memory:, embedded:PATH or dynamodb://HOST:PORT"
         ))),
+    }
+}
+
+#[cfg(feature = "dynamodb")]
+async fn dynamodb(url: StoreUrl<'_>) -> Result<Store> {
+    let (settings, reports) = crate::dynamodb_settings::of_url(url)?;
+    let unknown = reports.iter().filter(|report| report.state == KeyState::Unknown);
+    let unknown: Vec<&str> = unknown.map(|report| report.key.as_str()).collect();
+    if !unknown.is_empty() {
+        let message = format!("dynamodb: stores have no setting named {}", unknown.join(", "));
+        return Err(Error::invalid(message));
+    }
+    open_dynamodb(settings).await
+}
+
+#[cfg(feature = "dynamodb")]
+async fn open_dynamodb(settings: annals_dynamodb::Settings) -> Result<Store> {
+    let store = annals_dynamodb::DynamoDb::builder().settings(settings).open().await?;
+    let contracts = store.store();
+    Ok(Store { dynamodb: Some(store), ..Store::from(contracts) })
+}
+
+#[cfg(not(feature = "dynamodb"))]
+async fn dynamodb(_: StoreUrl<'_>) -> Result<Store> {
+    Err(Error::unsupported(
+        "dynamodb: stores need the feature `dynamodb` of annals, which this program was built without",
+    ))
+}
+
+/// Opens the store that a service's `application.conf` names (`pekko.persistence.journal.plugin`), as
+/// Pekko's plugin would. What the file sets and does not take effect is told by [`check_config`].
+///
+/// # Errors
+/// `Invalid` if the file cannot be read, names no journal, or holds values of the wrong kind; `Unsupported`
+/// for other plugins, and for stores that this build does not have.
+pub async fn open_config(path: impl AsRef<Path>) -> Result<Store> {
+    let path = path.as_ref();
+    Box::pin(opened_config(path))
+        .await
+        .map_err(|error| error.context(format_args!("the configuration {}", path.display())))
+}
+
+#[cfg(feature = "dynamodb")]
+async fn opened_config(path: &Path) -> Result<Store> {
+    use annals_pekko::config::{Config, StoreSections};
+    let config = Config::load(path)?;
+    match config.store()? {
+        StoreSections::DynamoDb(sections) => {
+            let (settings, _) = crate::dynamodb_settings::of_config(&config, &sections)?;
+            open_dynamodb(settings).await
+        }
+        _ => Err(Error::unsupported(
+            "it names a store of Cassandra, which needs the feature `cassandra` of annals",
+        )),
+    }
+}
+
+#[cfg(not(feature = "dynamodb"))]
+async fn opened_config(_: &Path) -> Result<Store> {
+    Err(Error::unsupported(
+        "a configuration names a server's store, which needs the feature `dynamodb` of annals",
+    ))
+}
+
+/// What becomes of each setting of a store's URL.
+///
+/// # Errors
+/// As [`open`], without opening anything.
+#[cfg(feature = "dynamodb")]
+pub fn check_url(url: &str) -> Result<Vec<KeyReport>> {
+    let url = StoreUrl::parse(url)?;
+    match url.scheme {
+        "dynamodb" => Ok(crate::dynamodb_settings::of_url(url)?.1),
+        scheme => Err(Error::unsupported(format!("{scheme}: stores have no settings of a server"))),
+    }
+}
+
+/// What becomes of each key in the sections of the store that a configuration names; secrets are left out.
+///
+/// # Errors
+/// As [`open_config`], without opening anything.
+#[cfg(feature = "dynamodb")]
+pub fn check_config(path: impl AsRef<Path>) -> Result<Vec<KeyReport>> {
+    use annals_pekko::config::{Config, StoreSections};
+    let config = Config::load(path)?;
+    match config.store()? {
+        StoreSections::DynamoDb(sections) => {
+            Ok(crate::dynamodb_settings::of_config(&config, &sections)?.1)
+        }
+        _ => Err(Error::unsupported(
+            "it names a store of Cassandra, which needs the feature `cassandra` of annals",
+        )),
     }
 }
 
@@ -167,7 +276,8 @@ async fn embedded(mut url: StoreUrl<'_>, access: Access) -> Result<Store> {
     let store = opened
         .await
         .map_err(|error| Error::internal("opening the store panicked").with_source(error))??;
-    Ok(Store { contracts: store.store(), embedded: Some(store) })
+    let contracts = store.store();
+    Ok(Store { embedded: Some(store), ..Store::from(contracts) })
 }
 
 #[cfg(not(feature = "embedded"))]

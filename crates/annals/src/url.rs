@@ -23,14 +23,16 @@ impl<'a> StoreUrl<'a> {
             return Err(Error::invalid(message));
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // Without the settings, which may be secrets.
+        let shown = format!("{scheme}:{place}");
         let mut settings: Vec<(&str, &str)> = Vec::new();
         for setting in query.split('&').filter(|setting| !setting.is_empty()) {
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
             if key.is_empty() {
-                return Err(Error::invalid(format!("store URL {url:?}: {setting:?} has no key")));
+                return Err(Error::invalid(format!("store URL {shown}: a setting has no key")));
             }
             if settings.iter().any(|(known, _)| *known == key) {
-                return Err(Error::invalid(format!("store URL {url:?}: {key} is set twice")));
+                return Err(Error::invalid(format!("store URL {shown}: {key} is set twice")));
             }
             settings.push((key, value));
         }
@@ -42,6 +44,12 @@ impl<'a> StoreUrl<'a> {
     pub(crate) fn take(&mut self, key: &str) -> Option<&'a str> {
         let index = self.settings.iter().position(|(known, _)| *known == key)?;
         Some(self.settings.remove(index).1)
+    }
+
+    /// Takes all settings out.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn take_all(&mut self) -> Vec<(&'a str, &'a str)> {
+        std::mem::take(&mut self.settings)
     }
 
     /// Takes the setting `key` out and reads it.

@@ -8,7 +8,8 @@ use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use operations::{
-    Backup, Cleanup, CleanupMode, Completions, Copy, Health, Man, Offsets, OffsetsSet,
+    Backup, Billing, Cleanup, CleanupMode, Completions, Config, Copy, Health, IdIndex, Man,
+    Offsets, OffsetsSet, Schema, SchemaCreate,
 };
 
 /// Look into a store of events, and run it.
@@ -24,7 +25,7 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The store: `embedded:PATH` or `memory:`.
+    /// The store: `embedded:PATH`, `memory:`, or `dynamodb://HOST:PORT` (`dynamodb:` for AWS).
     #[arg(long, global = true, env = "ANNALS_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
     /// A Pekko configuration file that names the store.
@@ -66,11 +67,12 @@ pub(crate) enum Noun {
     Copy(Copy),
     /// Back up an embedded store, also while it is written to; to restore a backup is to open it.
     Backup(Backup),
-    /// The tables of a server store (not in this version).
-    Schema(Rest),
-    /// The settings (not in this version: `--config` names the file of another command).
-    #[command(name = "config")]
-    Config(Rest),
+    /// The tables of a server store.
+    #[command(subcommand)]
+    Schema(Schema),
+    /// The settings of a server store.
+    #[command(name = "config", subcommand)]
+    Config(Config),
     /// Delete old events and snapshots of entities together; a dry run without --yes.
     Cleanup(Cleanup),
     /// The tag views of a server store (not in this version).

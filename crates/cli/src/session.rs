@@ -1,10 +1,11 @@
 //! What every command shares: the global options, the store, the environment.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use annals::Store;
 use annals::environment::System;
-use annals::{Error, Store};
 
 use crate::args::Global;
 use crate::report::{Failure, Outcome};
@@ -12,6 +13,15 @@ use crate::run::Stores;
 
 /// How often a command that waits looks whether anybody still reads.
 const CLOSED_CHECK_EVERY: Duration = Duration::from_millis(200);
+
+/// Where a store is named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// By its URL.
+    Url(&'a str),
+    /// In a Pekko configuration file.
+    Config(&'a Path),
+}
 
 /// One run of the program.
 pub(crate) struct Session {
@@ -35,7 +45,10 @@ impl Session {
     pub(crate) async fn writing(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
         let store = match &self.stores {
             Stores::Given(store) => return work(store.clone()).await,
-            Stores::ByUrl => annals::open(self.url()?).await?,
+            Stores::ByUrl => match self.place()? {
+                Place::Url(url) => annals::open(url).await?,
+                Place::Config(path) => annals::open_config(path).await?,
+            },
         };
         finish(store, work).await
     }
@@ -44,7 +57,11 @@ impl Session {
     pub(crate) async fn reading(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
         let store = match &self.stores {
             Stores::Given(store) => return work(store.clone()).await,
-            Stores::ByUrl => annals::open_read_only(self.url()?).await?,
+            Stores::ByUrl => match self.place()? {
+                Place::Url(url) => annals::open_read_only(url).await?,
+                // A server's store is never made by opening it.
+                Place::Config(path) => annals::open_config(path).await?,
+            },
         };
         finish(store, work).await
     }
@@ -84,15 +101,14 @@ impl Session {
         }
     }
 
-    fn url(&self) -> Outcome<&str> {
+    /// Where the store is, as the arguments or the environment say.
+    pub(crate) fn place(&self) -> Outcome<Place<'_>> {
         match (&self.global.store, &self.global.config) {
             (Some(_), Some(_)) => Err(Failure::Usage(
                 "--store (or ANNALS_STORE) and --config both name a store: give one of them",
             )),
-            (None, Some(_)) => Err(Failure::Error(Error::unsupported(
-                "--config is for server stores, which this version does not have",
-            ))),
-            (Some(url), None) => Ok(url),
+            (None, Some(path)) => Ok(Place::Config(path)),
+            (Some(url), None) => Ok(Place::Url(url)),
             (None, None) => Err(Failure::Usage(
                 "no store is named: give --store URL or set ANNALS_STORE, for example embedded:./data",
             )),

@@ -34,11 +34,51 @@ async fn a_setting_that_nobody_knows_is_named() {
 
 #[tokio::test]
 async fn a_store_that_is_not_there_yet_is_unsupported_and_names_its_feature() {
-    for (url, feature) in [("dynamodb:", "`dynamodb`"), ("cassandra://localhost", "`cassandra`")] {
+    let absent = [
+        #[cfg(not(feature = "dynamodb"))]
+        ("dynamodb:", "`dynamodb`"),
+        ("cassandra://localhost", "`cassandra`"),
+    ];
+    for (url, feature) in absent {
         let (kind, message) = refused(url).await;
         assert_eq!(kind, ErrorKind::Unsupported);
         assert!(message.contains(feature), "{message}");
     }
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test]
+async fn a_dynamodb_store_that_nobody_serves_is_unavailable_and_named() {
+    let url = "dynamodb://127.0.0.1:1?aws-client-config.max-error-retry=1";
+    let store = annals::open(url).await.unwrap();
+    let id = PersistenceId::of("account", "alice").unwrap();
+    let error = store.journal.bounds(&id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(error.message().contains("account|alice"), "{error}");
+    assert!(error.message().contains("cannot be reached"), "{error}");
+}
+
+#[cfg(feature = "dynamodb")]
+#[tokio::test]
+async fn settings_of_dynamodb_are_checked_when_it_is_opened() {
+    for (url, said) in [
+        ("dynamodb://h:1?jurnal-table=x", "have no setting named jurnal-table"),
+        ("dynamodb://h:1?sequence-shards=0", "must be at least 1"),
+        ("dynamodb://h:1?sequence-shards=x", "setting sequence-shards"),
+        ("dynamodb:?aws-secret-access-key=hidden", "set both, or neither"),
+        ("dynamodb:here", "dynamodb://HOST:PORT"),
+    ] {
+        let (kind, message) = refused(url).await;
+        assert_eq!(kind, ErrorKind::Invalid, "{url}: {message}");
+        assert!(message.contains(said), "{message}");
+        assert!(!message.contains("hidden"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_is_not_there_is_named() {
+    let error = annals::open_config("no/such.conf").await.unwrap_err();
+    assert!(error.message().contains("no/such.conf"), "{error}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 #[derive(Debug, Subcommand)]
@@ -20,6 +20,60 @@ pub(crate) struct OffsetsSet {
     pub(crate) name: String,
     /// Where it resumes: an offset that this store gave, as `events all` prints it.
     pub(crate) offset: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schema {
+    /// What the tables are like.
+    Show,
+    /// What differs from the tables as they should be; exit code 3 when the store cannot work with them.
+    Check,
+    /// Make what is missing; without --yes, print the statements that would.
+    Create(SchemaCreate),
+}
+
+/// How new tables are made.
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "dynamodb"), allow(dead_code))]
+pub(crate) struct SchemaCreate {
+    /// How capacity is paid for.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) billing: Billing,
+    /// Read capacity units of a table and of its index each, with `provisioned`.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) read_units: u32,
+    /// Write capacity units, likewise.
+    #[arg(long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) write_units: u32,
+    /// The index that lists persistence ids.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) id_index: IdIndex,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Billing {
+    /// By request.
+    #[default]
+    OnDemand,
+    /// By what is set aside.
+    Provisioned,
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum IdIndex {
+    /// Ids come by name.
+    #[default]
+    Alphabetical,
+    /// Ids come in no order, as with the helper of Pekko's plugin.
+    Plain,
+    /// No index: ids are listed by scanning the table.
+    None,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Config {
+    /// What becomes of each setting; exit code 3 when one is unknown.
+    Check,
 }
 
 #[derive(Debug, Args)]

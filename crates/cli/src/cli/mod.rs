@@ -4,6 +4,7 @@ mod append;
 mod append_line;
 mod backup;
 mod cleanup;
+mod config;
 mod copy;
 mod events;
 mod export;
@@ -13,6 +14,7 @@ mod import;
 mod manual;
 mod offsets;
 mod payload;
+mod schema;
 mod snapshots;
 mod stream;
 mod verify;
@@ -22,7 +24,7 @@ use std::io::BufRead;
 
 use annals::Error;
 
-use crate::args::{Events, Ids, Noun, Offsets};
+use crate::args::{Config, Events, Ids, Noun, Offsets};
 use crate::output::Output;
 use crate::report::{Outcome, Report};
 use crate::session::Session;
@@ -53,8 +55,8 @@ pub(crate) async fn run(
         Noun::Offsets(Offsets::Set(args)) => offsets::set(args, session, output, report).await,
         Noun::Copy(args) => copy::run(args, session, output, report).await,
         Noun::Backup(args) => backup::run(args, session, output, report).await,
-        Noun::Schema(_) => absent("schema", "it is for server stores"),
-        Noun::Config(_) => absent("config", "it is for server stores"),
+        Noun::Schema(verb) => Box::pin(schema::run(verb, session, output, report)).await,
+        Noun::Config(Config::Check) => config::check(session, output),
         Noun::Cleanup(args) => cleanup::run(args, session, output, report).await,
         Noun::Tags(_) => absent("tags", "it is for server stores"),
         Noun::Health(args) => health::run(args, session, output).await,

@@ -37,10 +37,23 @@ impl Directory {
     }
 
     pub(crate) fn run(&self, command: &str, stdin: impl AsRef<[u8]>) -> Output {
-        let mut child = self.command(command).spawn().unwrap();
-        // A program that ends before it has read everything breaks the pipe.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
-        child.wait_with_output().unwrap()
+        ended(self.command(command), stdin)
+    }
+
+    /// Runs the program on the store at `url` instead.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn run_at(&self, url: &str, command: &str, stdin: impl AsRef<[u8]>) -> Output {
+        let mut annals = self.command(command);
+        annals.env("ANNALS_STORE", url);
+        ended(annals, stdin)
+    }
+
+    /// Runs the program without a store in its environment.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) fn run_without_store(&self, command: &str) -> Output {
+        let mut annals = self.command(command);
+        annals.env_remove("ANNALS_STORE");
+        ended(annals, "")
     }
 
     #[track_caller]
@@ -56,6 +69,13 @@ impl Directory {
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
         stderr(&output)
     }
+}
+
+fn ended(mut annals: Command, stdin: impl AsRef<[u8]>) -> Output {
+    let mut child = annals.spawn().unwrap();
+    // A program that ends before it has read everything breaks the pipe.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());
+    child.wait_with_output().unwrap()
 }
 
 pub(crate) fn stderr(output: &Output) -> String {

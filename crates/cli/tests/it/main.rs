@@ -9,6 +9,8 @@ mod by_id;
 mod cleanup;
 mod copy;
 mod directory;
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
 mod embedded;
 mod export_import;
 mod faults;

@@ -170,10 +170,14 @@ fn a_closed_stdout_ends_a_listing_in_order() {
 #[test]
 fn what_is_not_there_yet_is_unsupported() {
     let program = Program::new();
-    for command in
-        ["ids rebuild", "schema show", "schema create --yes", "config check", "tags repair --all"]
-    {
+    for command in ["ids rebuild", "tags repair --all"] {
         program.run(command, "").failed(3, &["does not have"]);
+    }
+    for command in ["schema show", "schema check", "schema create --yes"] {
+        program.run(command, "").failed(3, &["has no tables"]);
+    }
+    for command in ["config check --store memory:", "config check --config no-such.conf"] {
+        assert_eq!(program.run(command, "").code, 3, "{command}");
     }
     assert_eq!(program.run("offsets list", "").rows().len(), 0);
 }

@@ -1,0 +1,38 @@
+//! `annals schema`: the tables of a server store.
+
+#[cfg(feature = "dynamodb")]
+mod dynamodb;
+
+use annals::{Error, Store};
+
+use crate::args::Schema;
+use crate::output::Output;
+use crate::report::{Outcome, Report};
+use crate::session::Session;
+
+pub(crate) async fn run(
+    verb: Schema,
+    session: &Session,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    session.reading(async |store| of(&store, verb, session, output, report).await).await
+}
+
+#[cfg_attr(not(feature = "dynamodb"), allow(unused_variables))]
+async fn of(
+    store: &Store,
+    verb: Schema,
+    session: &Session,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    #[cfg(feature = "dynamodb")]
+    if let Some(tables) = store.dynamodb() {
+        return dynamodb::run(tables, verb, session, output, report).await;
+    }
+    let name = store.capabilities().name;
+    let message =
+        format!("a store of kind {name} has no tables: `annals schema` is for server stores");
+    Err(Error::unsupported(message).into())
+}
