@@ -1,8 +1,9 @@
 //! The requests that store an append at once.
 
+use std::fmt;
 use std::ops::Range;
 
-use annals_core::{Error, Result};
+use annals_core::{Append, Error, Result};
 use aws_sdk_dynamodb::types::{Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem};
 
 use super::Attempt;
@@ -50,9 +51,20 @@ impl Attempt<'_> {
         Ok(puts)
     }
 
-    pub(super) fn what(&self) -> String {
-        let range = self.append.range();
-        format!("appending events {}-{} of {}", range.from, range.to, self.append.id())
+    /// What is being done, for errors.
+    pub(super) fn what(&self) -> Appending<'_> {
+        Appending(self.append)
+    }
+}
+
+/// Names an append; becomes text only where there is an error.
+#[derive(Clone, Copy)]
+pub(super) struct Appending<'a>(&'a Append);
+
+impl fmt::Display for Appending<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let range = self.0.range();
+        write!(f, "appending events {}-{} of {}", range.from, range.to, self.0.id())
     }
 }
 

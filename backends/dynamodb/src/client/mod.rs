@@ -4,6 +4,7 @@
 //! answer to the repetition tells what became of the first. Where it does not come to an answer, the
 //! error is `OutcomeUnknown`, whatever the last attempt said of itself.
 
+mod capacity;
 mod clock;
 mod failure;
 mod limiter;

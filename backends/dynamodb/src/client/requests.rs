@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     WriteRequest,
 };
 
+use super::capacity::{consumed, wanted};
 use super::{Client, Failure, Write};
 use crate::item::Item;
 
@@ -81,13 +82,18 @@ impl Client {
             let request = self
                 .sdk
                 .put_item()
+                .set_return_consumed_capacity(wanted())
                 .table_name(table)
                 .set_item(Some(item()))
                 .condition_expression(IS_FREE)
                 .return_values_on_condition_check_failure(
                     ReturnValuesOnConditionCheckFailure::AllOld,
                 );
-            async { request.send().await.map_err(Failure::from) }
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                consumed("PutItem", answer.consumed_capacity.as_slice());
+                Ok(answer)
+            }
         })
         .await
     }
@@ -99,8 +105,16 @@ impl Client {
         items: impl Fn() -> Vec<TransactWriteItem>,
     ) -> Result<Write> {
         self.write(what, || {
-            let request = self.sdk.transact_write_items().set_transact_items(Some(items()));
-            async { request.send().await.map_err(Failure::from) }
+            let request = self
+                .sdk
+                .transact_write_items()
+                .set_return_consumed_capacity(wanted())
+                .set_transact_items(Some(items()));
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                consumed("TransactWriteItems", answer.consumed_capacity());
+                Ok(answer)
+            }
         })
         .await
     }
@@ -119,6 +133,7 @@ impl Client {
             let request = self
                 .sdk
                 .update_item()
+                .set_return_consumed_capacity(wanted())
                 .table_name(table)
                 .set_key(Some(key.clone()))
                 .update_expression(expression)
@@ -127,7 +142,11 @@ impl Client {
                 .return_values_on_condition_check_failure(
                     ReturnValuesOnConditionCheckFailure::AllOld,
                 );
-            async { request.send().await.map_err(Failure::from) }
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                consumed("UpdateItem", answer.consumed_capacity.as_slice());
+                Ok(answer)
+            }
         })
         .await
     }
@@ -145,11 +164,16 @@ impl Client {
             let request = self
                 .sdk
                 .delete_item()
+                .set_return_consumed_capacity(wanted())
                 .table_name(table)
                 .set_key(Some(key.clone()))
                 .condition_expression(condition)
                 .set_expression_attribute_values(Some(values.clone()));
-            async { request.send().await.map_err(Failure::from) }
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                consumed("DeleteItem", answer.consumed_capacity.as_slice());
+                Ok(answer)
+            }
         })
         .await
     }
@@ -166,6 +190,7 @@ impl Client {
             let request = self
                 .sdk
                 .query()
+                .set_return_consumed_capacity(wanted())
                 .table_name(&query.table)
                 .consistent_read(true)
                 .key_condition_expression("par = :par AND num BETWEEN :from AND :to")
@@ -178,6 +203,7 @@ impl Client {
                 .set_exclusive_start_key(after.clone());
             async {
                 let page = request.send().await.map_err(Failure::from)?;
+                consumed("Query", page.consumed_capacity.as_slice());
                 Ok(ItemPage {
                     items: page.items.unwrap_or_default(),
                     next: page.last_evaluated_key,
@@ -198,10 +224,15 @@ impl Client {
             let request = self
                 .sdk
                 .get_item()
+                .set_return_consumed_capacity(wanted())
                 .table_name(table)
                 .consistent_read(true)
                 .set_key(Some(key.clone()));
-            async { Ok(request.send().await.map_err(Failure::from)?.item) }
+            async {
+                let answer = request.send().await.map_err(Failure::from)?;
+                consumed("GetItem", answer.consumed_capacity.as_slice());
+                Ok(answer.item)
+            }
         })
         .await
     }
@@ -245,11 +276,15 @@ impl Client {
         self.read(what, || {
             let asked =
                 KeysAndAttributes::builder().set_keys(Some(keys.to_vec())).consistent_read(true);
-            let request = asked
-                .build()
-                .map(|asked| self.sdk.batch_get_item().request_items(table.to_owned(), asked));
+            let request = asked.build().map(|asked| {
+                self.sdk
+                    .batch_get_item()
+                    .set_return_consumed_capacity(wanted())
+                    .request_items(table.to_owned(), asked)
+            });
             async {
                 let answer = request.map_err(malformed)?.send().await.map_err(Failure::from)?;
+                consumed("BatchGetItem", answer.consumed_capacity());
                 let items = answer.responses.and_then(|mut tables| tables.remove(table));
                 let rest = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table));
                 Ok((items.unwrap_or_default(), rest.map(|rest| rest.keys).unwrap_or_default()))
@@ -292,10 +327,14 @@ impl Client {
         writes: &[WriteRequest],
     ) -> Result<Vec<WriteRequest>> {
         self.read(what, || {
-            let request =
-                self.sdk.batch_write_item().request_items(table.to_owned(), writes.to_vec());
+            let request = self
+                .sdk
+                .batch_write_item()
+                .set_return_consumed_capacity(wanted())
+                .request_items(table.to_owned(), writes.to_vec());
             async {
                 let answer = request.send().await.map_err(Failure::from)?;
+                consumed("BatchWriteItem", answer.consumed_capacity());
                 let rest = answer.unprocessed_items.and_then(|mut tables| tables.remove(table));
                 Ok(rest.unwrap_or_default())
             }
