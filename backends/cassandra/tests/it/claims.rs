@@ -244,3 +244,82 @@ async fn another_fencing_does_not_open_the_same_tables() {
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
     }
 }
+
+/// The nodes of a server of the test's own: three on request, else one.
+enum Nodes {
+    One(annals_servers::Cassandra),
+    Three(Box<annals_servers::CassandraCluster>),
+}
+
+impl Nodes {
+    fn start() -> Self {
+        // With periodic syncs a node that is killed may forget the last writes that it acknowledged: no
+        // fencing could bring them back.
+        let options = annals_servers::CassandraOptions::default()
+            .with_heap("384M")
+            .with_setting("commitlog_sync", "batch")
+            .with_setting("commitlog_sync_period", "0ms");
+        if std::env::var_os("ANNALS_LONG").is_some() {
+            let cluster = annals_servers::CassandraCluster::start(&options).unwrap();
+            return Self::Three(Box::new(cluster));
+        }
+        Self::One(annals_servers::Cassandra::start(&options).unwrap())
+    }
+
+    fn all(&self) -> &[annals_servers::Cassandra] {
+        match self {
+            Self::One(node) => std::slice::from_ref(node),
+            Self::Three(cluster) => cluster.nodes(),
+        }
+    }
+
+    /// Kills a node and lets it come back, then stops another's time for a while.
+    fn hurt(&self, pause: Duration) {
+        let (first, last) = (self.all().first().unwrap(), self.all().last().unwrap());
+        std::thread::sleep(pause);
+        last.kill().unwrap();
+        std::thread::sleep(pause);
+        last.start_again().unwrap();
+        std::thread::sleep(pause);
+        first.pause().unwrap();
+        std::thread::sleep(pause);
+        first.resume().unwrap();
+        std::thread::sleep(pause);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_may_die_and_stand_still() {
+    let nodes = Arc::new(tokio::task::spawn_blocking(Nodes::start).await.unwrap());
+    let addresses: Vec<String> = nodes.all().iter().map(|node| node.address().to_owned()).collect();
+    let mut settings = settings("claims_n");
+    let factor = u32::try_from(addresses.len()).unwrap();
+    settings.journal.creation.replication_factor = factor;
+    settings.snapshot.creation.replication_factor = factor;
+    let builder = || CassandraStore::builder(addresses.clone()).settings(settings.clone());
+    builder().create_schema().await.unwrap();
+    let log = Arc::new(Log::default());
+    let ids = [id("one's"), id("two's"), id("both's")];
+    let pause = duration() / 5;
+    let end = Instant::now() + pause * 10;
+    let mut writers = tokio::task::JoinSet::new();
+    for (process, mine) in [("one", &ids[0]), ("two", &ids[1])] {
+        let store = builder().open().await.unwrap();
+        for id in [mine, &ids[2]] {
+            let (store, id, log) = (store.clone(), id.clone(), log.clone());
+            writers.spawn(write(store, id, process.to_owned(), log, end));
+        }
+    }
+
+    let hurt = nodes.clone();
+    tokio::task::spawn_blocking(move || hurt.hurt(pause)).await.unwrap();
+    writers.join_all().await;
+
+    let reader = builder().open().await.unwrap();
+    for id in &ids {
+        let events = history(&reader, id).await;
+        let acknowledged = log.agrees(id, &events).await;
+        eprintln!("{id}: {acknowledged} acknowledged, {} stored", events.len());
+        assert!(acknowledged > 0, "nothing of {id} was acknowledged");
+    }
+}
