@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 
 use annals_core::Error;
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
@@ -105,6 +106,16 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
             SdkError::ConstructionFailure(_) => {
                 Self::Refused(error_of("a request could not be made", error))
             }
+            SdkError::DispatchFailure(_) if credentials(&error).is_some() => {
+                let message = "there are no credentials, so nothing was sent";
+                match credentials(&error) {
+                    // A provider that answers late or with an error may do better the next time.
+                    Some(
+                        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_),
+                    ) => Self::Busy(error_of(message, error)),
+                    _ => Self::Refused(error_of(message, error)),
+                }
+            }
             SdkError::DispatchFailure(_) if never_sent(&error) => {
                 Self::Busy(error_of("DynamoDB cannot be reached", error))
             }
@@ -180,6 +191,18 @@ fn of_service<E: Refusal>(status: u16, error: E) -> Failure {
         }
         _ => Failure::Refused(unavailable("DynamoDB refuses the request").with_source(error)),
     }
+}
+
+/// Why there are no credentials, if that is the cause of `error`.
+fn credentials<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
 }
 
 /// Whether an attempt ended before anything of it left this machine.

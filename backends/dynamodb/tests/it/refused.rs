@@ -3,6 +3,9 @@
 use annals_core::{Error, ErrorKind, JournalExt, SeqRange, Store};
 use annals_dynamodb::{DynamoDb, Settings};
 
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future::ProvideCredentials as ProvidedCredentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
@@ -80,5 +83,28 @@ fn refused_credentials_are_named_as_the_reason() {
             // Nobody hammers a server that refuses us.
             assert_eq!(wire.operations().len(), 2);
         }
+    });
+}
+
+/// A provider that has nothing to give.
+#[derive(Debug)]
+struct Nobody;
+
+impl ProvideCredentials for Nobody {
+    fn provide_credentials<'a>(&'a self) -> ProvidedCredentials<'a>
+    where
+        Self: 'a,
+    {
+        ProvidedCredentials::ready(Err(CredentialsError::not_loaded("nobody is here")))
+    }
+}
+
+#[test]
+fn missing_credentials_are_named_as_the_reason() {
+    runtime().block_on(async {
+        let builder = DynamoDb::builder().settings(settings());
+        let builder = builder.credentials_provider(SharedCredentialsProvider::new(Nobody));
+        let errors = errors(&builder.open().await.unwrap().store()).await;
+        expect(errors, ErrorKind::Unavailable, "there are no credentials");
     });
 }

@@ -162,7 +162,7 @@ fn a_file_without_flights_fails_and_says_why() {
 
 #[test]
 fn a_store_that_cannot_be_opened_fails_and_names_it() {
-    let output = run(&["--store", "dynamodb:"]);
+    let output = run(&["--store", "dynamodb:here"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("dynamodb"), "{}", stderr(&output));
 }
