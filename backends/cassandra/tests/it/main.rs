@@ -4,4 +4,7 @@
 
 mod claims;
 mod conformance;
+mod pekko;
+mod races;
 mod support;
+mod tags;
