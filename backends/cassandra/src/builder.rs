@@ -62,9 +62,23 @@ impl CassandraBuilder {
     /// # Errors
     /// `Invalid` for settings that do not fit the tables, or tables that are missing; `Unavailable`.
     pub async fn open(self) -> Result<CassandraStore> {
+        self.open_as(false).await
+    }
+
+    /// Opens the store for reading: nothing is made, recorded or repaired, and writes are refused.
+    ///
+    /// # Errors
+    /// As [`CassandraBuilder::open`].
+    pub async fn open_read_only(self) -> Result<CassandraStore> {
+        self.open_as(true).await
+    }
+
+    async fn open_as(self, read_only: bool) -> Result<CassandraStore> {
         let Self { nodes, settings } = self;
         let session = connect(&nodes, &settings).await?;
-        schema::create(&session, &settings, Wanted::autocreated(&settings)).await?;
+        if !read_only {
+            schema::create(&session, &settings, Wanted::autocreated(&settings)).await?;
+        }
         let report = schema::check(&session, &settings).await?;
         if !report.missing.is_empty() {
             return Err(Error::invalid(format!(
@@ -72,7 +86,11 @@ impl CassandraBuilder {
                 report.missing.join(", ")
             )));
         }
-        let fencing = agree(&session, &settings, &report).await?;
+        let mut fencing = agree(&session, &settings, &report, read_only).await?;
+        if read_only && !report.missing_additions.is_empty() {
+            // Pekko's tables as they are.
+            fencing = Fencing::Off;
+        }
         if fencing != Fencing::Off && !report.missing_additions.is_empty() {
             return Err(Error::invalid(format!(
                 "fencing = {} needs {}: `schema create` adds it (Pekko's plugin does not mind), or \
@@ -85,7 +103,8 @@ impl CassandraBuilder {
             schema::check_read_repair(&session, &settings).await?;
         }
         let has_head = !report.missing_additions.iter().any(|name| name.ends_with(HEAD_COLUMN));
-        let parts = Parts { session, settings, fencing, has_head, random: rand::random() };
+        let random = rand::random();
+        let parts = Parts { session, settings, fencing, has_head, read_only, random };
         let store = CassandraStore::new(parts);
         if let Some(claims) = &store.inner.claims {
             claims.tables().enter(claims.process()).await?;
@@ -100,6 +119,7 @@ async fn agree(
     session: &Session,
     settings: &CassandraSettings,
     report: &SchemaReport,
+    read_only: bool,
 ) -> Result<Fencing> {
     let asked = settings.fencing;
     if report.missing_additions.iter().any(|name| name.ends_with(SETTINGS_TABLE)) {
@@ -109,7 +129,7 @@ async fn agree(
     let journal = &settings.journal;
     let partition_size = journal.target_partition_size.get().to_string();
     let bucket_size = format!("{:?}", settings.events_by_tag.bucket_size);
-    let recorded = Recorded { session, settings };
+    let recorded = Recorded { session, settings, read_only };
     recorded.agree("target-partition-size", &partition_size).await?;
     recorded.agree("bucket-size", &bucket_size).await?;
     match asked {
@@ -127,6 +147,8 @@ async fn agree(
 struct Recorded<'a> {
     session: &'a Session,
     settings: &'a CassandraSettings,
+    /// Nothing is recorded.
+    read_only: bool,
 }
 
 impl Recorded<'_> {
@@ -150,6 +172,9 @@ impl Recorded<'_> {
         let select = format!("SELECT value FROM {table} WHERE name = ?");
         if let Some(recorded) = self.get(&select, name).await? {
             return Ok(recorded);
+        }
+        if self.read_only {
+            return Ok(value.to_owned());
         }
         let insert = format!("INSERT INTO {table} (name, value) VALUES (?, ?) IF NOT EXISTS");
         let inserted = self.session.query_unpaged(self.statement(&insert), (name, value)).await;

@@ -38,7 +38,7 @@ impl Journal for CassandraStore {
 
     async fn append(&self, append: Append) -> Result<Appended> {
         let inner = &self.inner;
-        let _request = inner.enter().await?;
+        let _request = inner.enter_to_write().await?;
         inner.capabilities.check_append(&append)?;
         if append.offset_save().is_some() {
             return Err(Error::unsupported("a Cassandra store keeps no projection offsets"));
@@ -81,7 +81,7 @@ impl Journal for CassandraStore {
     }
 
     async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
-        let _request = self.inner.enter().await?;
+        let _request = self.inner.enter_to_write().await?;
         self.inner.delete_to(id, to).await
     }
 

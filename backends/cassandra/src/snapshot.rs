@@ -31,7 +31,7 @@ impl SnapshotStore for CassandraStore {
 
     async fn save(&self, snapshot: Snapshot) -> Result<()> {
         let inner = &self.inner;
-        let _request = inner.enter().await?;
+        let _request = inner.enter_to_write().await?;
         inner.capabilities.check_snapshot(&snapshot)?;
         let (id, state) = (snapshot.persistence_id.as_str(), &snapshot.payload);
         let mut values = vec![
@@ -82,7 +82,7 @@ impl SnapshotStore for CassandraStore {
 
     async fn delete(&self, id: &PersistenceId, criteria: &SnapshotCriteria) -> Result<()> {
         let inner = &self.inner;
-        let _request = inner.enter().await?;
+        let _request = inner.enter_to_write().await?;
         let (connection, statements) = (&inner.connection, &inner.connection.statements);
         let what = || format!("deleting snapshots of {id}: repeat it");
         let timeless =

@@ -34,6 +34,7 @@ pub(crate) struct Inner {
     pub(crate) fencing: Fencing,
     /// Whether the table of events has our static column.
     pub(crate) has_head: bool,
+    read_only: bool,
     pub(crate) capabilities: Capabilities,
     /// What tells offsets of this store from those of others.
     pub(crate) store_id: u64,
@@ -57,7 +58,7 @@ impl CassandraStore {
 
     pub(crate) fn new(parts: Parts) -> Self {
         let inner = Arc::new(Inner::new(parts));
-        let tags = inner.settings.events_by_tag.enabled;
+        let tags = inner.settings.events_by_tag.enabled && !inner.read_only;
         let background = tags.then(|| Arc::new(Background::start(&inner)));
         Self { inner, background }
     }
@@ -99,12 +100,13 @@ pub(crate) struct Parts {
     pub(crate) settings: CassandraSettings,
     pub(crate) fencing: Fencing,
     pub(crate) has_head: bool,
+    pub(crate) read_only: bool,
     pub(crate) random: u64,
 }
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { session, settings, fencing, has_head, random } = parts;
+        let Parts { session, settings, fencing, has_head, read_only, random } = parts;
         let connection = Arc::new(Connection::new(session, &settings, has_head));
         let uuids = Arc::new(TimeUuids::new(random));
         let in_flight = Arc::new(InFlight::default());
@@ -119,6 +121,7 @@ impl Inner {
             store_id: store_id(&settings),
             fencing,
             has_head,
+            read_only,
             settings,
             uuids,
             claims,
@@ -135,6 +138,21 @@ impl Inner {
     pub(crate) async fn enter(&self) -> Result<SemaphorePermit<'_>> {
         let entered = self.requests.acquire().await;
         entered.map_err(|_| Error::closed("the Cassandra store was closed"))
+    }
+
+    /// Lets a request in that writes.
+    pub(crate) async fn enter_to_write(&self) -> Result<SemaphorePermit<'_>> {
+        if self.read_only {
+            return Err(Error::unsupported(format!(
+                "the store in keyspace {} is open read-only; nothing was written",
+                self.settings.journal.keyspace
+            )));
+        }
+        self.enter().await
+    }
+
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.read_only
     }
 
     /// Waits for the requests under way and lets none in any more.

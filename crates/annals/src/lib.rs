@@ -69,7 +69,7 @@
 //! | `embedded:PATH` | a log in a directory of this machine | `embedded` (default) |
 //! | `embedded:PATH?segment-bytes=N&direct=false` | the same with settings of [`embedded::Settings`] | |
 //! | `dynamodb://HOST:PORT`, `dynamodb:` | the tables of Pekko's plugin on a DynamoDB server, or on AWS | `dynamodb` |
-//! | `cassandra:…` | not there yet: `Unsupported` | |
+//! | `cassandra://HOST:PORT[,HOST:PORT …]?journal.keyspace=K&snapshot.keyspace=S` | Apache Cassandra, in the tables of Pekko's plugin; settings under their names in its `reference.conf` | `cassandra` |
 //!
 //! [`open`] gives a [`Store`]: the four contracts of `annals-core` (journal, snapshots, read journal,
 //! offsets), whichever place keeps them. What a store promises is written, clause by clause, on these
@@ -84,6 +84,8 @@ mod codec;
 #[cfg(feature = "dynamodb")]
 mod dynamodb_settings;
 pub mod environment;
+#[cfg(feature = "cassandra")]
+mod server;
 mod store;
 mod url;
 
@@ -97,6 +99,8 @@ pub use annals_entity::{
 };
 pub use annals_query::{Projection, Query, QueryOptions, Source};
 
+#[cfg(feature = "cassandra")]
+pub use annals_cassandra as cassandra;
 #[cfg(feature = "dynamodb")]
 pub use annals_dynamodb as dynamodb;
 #[cfg(feature = "embedded")]
@@ -108,6 +112,8 @@ pub use annals_pekko as pekko;
 pub use annals_query as query;
 
 pub use codec::{event_codec, json};
+#[cfg(feature = "cassandra")]
+pub use server::Schema;
 pub use store::{Store, open, open_config, open_read_only};
 #[cfg(feature = "dynamodb")]
 pub use store::{check_config, check_url};

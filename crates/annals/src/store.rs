@@ -138,13 +138,29 @@ async fn open_as(url: &str, access: Access) -> Result<Store> {
         "embedded" => embedded(url, access).await,
         // On the heap: the futures of the SDK are large.
         "dynamodb" => Box::pin(dynamodb(url)).await,
-        scheme @ "cassandra" => Err(Error::unsupported(format!(
-            "{scheme}: stores need the feature `{scheme}` of annals, which this version does not have"
-        ))),
+        "cassandra" => Box::pin(cassandra(url, access)).await,
         scheme => Err(Error::invalid(format!(
-            "{scheme}: is no kind of store: expected memory:, embedded:PATH or dynamodb://HOST:PORT"
+            "{scheme}: is no kind of store: expected memory:, embedded:PATH, dynamodb://HOST:PORT or \
+             cassandra://HOST:PORT"
         ))),
     }
+}
+
+#[cfg(feature = "cassandra")]
+async fn cassandra(url: StoreUrl<'_>, access: Access) -> Result<Store> {
+    let builder = crate::server::cassandra(url)?;
+    let store = match access {
+        Access::ReadWrite => builder.open().await?,
+        Access::ReadOnly => builder.open_read_only().await?,
+    };
+    Ok(Store::from(store.store()))
+}
+
+#[cfg(not(feature = "cassandra"))]
+async fn cassandra(_: StoreUrl<'_>, _: Access) -> Result<Store> {
+    Err(Error::unsupported(
+        "cassandra: stores need the feature `cassandra` of annals, which this program was built without",
+    ))
 }
 
 #[cfg(feature = "dynamodb")]
@@ -196,7 +212,7 @@ async fn opened_config(path: &Path) -> Result<Store> {
             open_dynamodb(settings).await
         }
         _ => Err(Error::unsupported(
-            "it names a store of Cassandra, which needs the feature `cassandra` of annals",
+            "it names a store of Cassandra: name it by its URL, cassandra://HOST:PORT?journal.keyspace=…",
         )),
     }
 }
@@ -234,7 +250,7 @@ pub fn check_config(path: impl AsRef<Path>) -> Result<Vec<KeyReport>> {
             Ok(crate::dynamodb_settings::of_config(&config, &sections)?.1)
         }
         _ => Err(Error::unsupported(
-            "it names a store of Cassandra, which needs the feature `cassandra` of annals",
+            "it names a store of Cassandra: name it by its URL, cassandra://HOST:PORT?journal.keyspace=…",
         )),
     }
 }

@@ -67,6 +67,12 @@ impl<'a> StoreUrl<'a> {
         self.take(key).map(parsed).transpose()
     }
 
+    /// Takes all settings out, for a store that knows many.
+    #[cfg(feature = "cassandra")]
+    pub(crate) fn take_all(&mut self) -> Vec<(&'a str, &'a str)> {
+        std::mem::take(&mut self.settings)
+    }
+
     /// Checks that every setting was understood: a misspelt one must not be dropped in silence.
     ///
     /// # Errors

@@ -8,9 +8,11 @@ use annals::{SeqNr, SerializerId};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use operations::{
-    Backup, Billing, Cleanup, CleanupMode, Completions, Config, Copy, Health, IdIndex, Man,
-    Offsets, OffsetsSet, Schema, SchemaCreate,
+    Backup, Cleanup, CleanupMode, Completions, Config, Copy, Health, Man, Offsets, OffsetsSet,
+    Schema, TagsVerb,
 };
+#[cfg(feature = "dynamodb")]
+pub(crate) use operations::{Billing, IdIndex, SchemaCreate};
 
 /// Look into a store of events, and run it.
 #[derive(Debug, Parser)]
@@ -25,7 +27,8 @@ pub(crate) struct Arguments {
 /// What every command takes.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
-    /// The store: `embedded:PATH`, `memory:`, or `dynamodb://HOST:PORT` (`dynamodb:` for AWS).
+    /// The store: `embedded:PATH`, `memory:`, `dynamodb://HOST:PORT` (`dynamodb:` for AWS), or
+    /// `cassandra://HOST:PORT?journal.keyspace=K`.
     #[arg(long, global = true, env = "ANNALS_STORE", value_name = "URL")]
     pub(crate) store: Option<String>,
     /// A Pekko configuration file that names the store.
@@ -75,8 +78,9 @@ pub(crate) enum Noun {
     Config(Config),
     /// Delete old events and snapshots of entities together; a dry run without --yes.
     Cleanup(Cleanup),
-    /// The tag views of a server store (not in this version).
-    Tags(Rest),
+    /// The tag views of a store on Cassandra.
+    #[command(subcommand)]
+    Tags(TagsVerb),
     /// Whether the store answers in time; the exit code says so.
     Health(Health),
     /// What a shell needs to complete commands, on stdout.

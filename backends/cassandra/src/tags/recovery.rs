@@ -13,7 +13,8 @@ use crate::store::Inner;
 impl Inner {
     /// Recovers the tags of `id`, whose history has `bounds`, unless they are known.
     pub(crate) async fn begin_tags(&self, id: &PersistenceId, bounds: Bounds) -> Result<()> {
-        if !self.settings.events_by_tag.enabled || bounds.highest.is_zero() {
+        let off = !self.settings.events_by_tag.enabled || self.is_read_only();
+        if off || bounds.highest.is_zero() {
             return Ok(());
         }
         let state = self.entities.tags(id);

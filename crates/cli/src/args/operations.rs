@@ -14,6 +14,19 @@ pub(crate) enum Offsets {
     Set(OffsetsSet),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum TagsVerb {
+    /// Write the tag rows that interrupted writers left out.
+    Repair {
+        /// The entities.
+        #[arg(required_unless_present = "all")]
+        ids: Vec<String>,
+        /// All entities of the store.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct OffsetsSet {
     /// The projection.

@@ -17,6 +17,7 @@ mod payload;
 mod schema;
 mod snapshots;
 mod stream;
+mod tags;
 mod verify;
 mod verify_pass;
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(
         Noun::Schema(verb) => Box::pin(schema::run(verb, session, output, report)).await,
         Noun::Config(Config::Check) => config::check(session, output),
         Noun::Cleanup(args) => cleanup::run(args, session, output, report).await,
-        Noun::Tags(_) => absent("tags", "it is for server stores"),
+        Noun::Tags(verb) => tags::run(verb, session, output).await,
         Noun::Health(args) => health::run(args, session, output).await,
         Noun::Completions(args) => manual::completions(args, output),
         Noun::Man(args) => manual::man(args, output),

@@ -1,5 +1,7 @@
 //! `annals schema`: the tables of a server store.
 
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 
@@ -8,6 +10,8 @@ use annals::{Error, Store};
 use crate::args::Schema;
 use crate::output::Output;
 use crate::report::{Outcome, Report};
+#[cfg(feature = "cassandra")]
+use crate::session::Place;
 use crate::session::Session;
 
 pub(crate) async fn run(
@@ -16,6 +20,13 @@ pub(crate) async fn run(
     output: &mut Output,
     report: &mut Report,
 ) -> Outcome {
+    // Before it is opened: its tables may not be there yet.
+    #[cfg(feature = "cassandra")]
+    if let Place::Url(url) = session.place()?
+        && url.starts_with("cassandra:")
+    {
+        return cassandra::run(url, verb, session, output, report).await;
+    }
     session.reading(async |store| of(&store, verb, session, output, report).await).await
 }
 

@@ -6,6 +6,8 @@ mod append;
 mod beside;
 mod binary;
 mod by_id;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 mod cleanup;
 mod copy;
 mod directory;
