@@ -3,7 +3,7 @@
 use annals_core::{Capabilities, Error, IdPage, Offset, Page, ReadJournal, Result, Scope, Wakeup};
 use async_trait::async_trait;
 
-use crate::read::{LogOffset, PageRequest, read_ids, read_page, read_recent};
+use crate::read::{ListingOffset, LogOffset, PageRequest, read_ids, read_page, read_recent};
 use crate::store::EmbeddedStore;
 
 impl EmbeddedStore {
@@ -50,7 +50,8 @@ impl ReadJournal for EmbeddedStore {
         if ids_max == 0 {
             return Err(Error::invalid("a page of no ids was asked for"));
         }
-        let after = self.place(after)?;
+        let store_id = self.engine.store_id;
+        let after = after.map(|offset| ListingOffset::decode(offset, store_id)).transpose()?;
         self.blocking_read(move |engine| read_ids(engine, after, ids_max)).await
     }
 

@@ -4,8 +4,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use annals_core::{
-    Capabilities, Envelope, Error, IdEntry, IdPage, Offset, Page, ReadJournal, Result, Scope,
-    Wakeup,
+    Capabilities, Envelope, Error, IdEntry, IdPage, Offset, Page, PersistenceId, ReadJournal,
+    Result, Scope, Wakeup,
 };
 use async_trait::async_trait;
 
@@ -47,17 +47,26 @@ impl ReadJournal for MemoryStore {
         check_max(ids_max)?;
         self.locked(|state| {
             let last = state.last_position;
-            let after = after.map_or(Ok(0), |offset| self.position(offset, last))?;
-            let mut rest = state.ids.range((Bound::Excluded(after), Bound::Unbounded));
+            let (after, until) =
+                after.map_or(Ok((0, None)), |offset| self.listing_position(offset, last))?;
+            let until = until.unwrap_or(last);
+            let mut rest = state.ids.range((Bound::Excluded(after), Bound::Included(until)));
             let taken = rest.by_ref().take(ids_max.min(RECORDS_PER_PAGE_MAX));
-            let ids: Vec<IdEntry> = taken
-                .map(|(position, id)| IdEntry {
-                    offset: self.offset(*position),
-                    persistence_id: id.clone(),
-                })
-                .collect();
-            let next = ids.last().map(|entry| entry.offset.clone());
-            Ok(IdPage { ids, next, at_end: rest.next().is_none() })
+            let listed: Vec<(u64, &PersistenceId)> =
+                taken.map(|(position, id)| (*position, id)).collect();
+            let at_end = rest.next().is_none();
+            let seen = listed.last().map_or(after, |(position, _)| *position);
+            let next = match at_end {
+                // What follows is another listing.
+                true => (seen > 0).then(|| self.offset(seen)),
+                false => Some(self.listing(seen, until)),
+            };
+            let entry = |(position, id): (u64, &PersistenceId)| IdEntry {
+                offset: self.offset(position),
+                persistence_id: id.clone(),
+            };
+            let ids = listed.into_iter().map(entry).collect();
+            Ok(IdPage { ids, next, at_end })
         })
     }
 

@@ -98,6 +98,32 @@ impl MemoryStore {
         Offset::from_bytes(bytes)
     }
 
+    /// Where a listing of ids goes on that ends at `until`.
+    pub(crate) fn listing(&self, position: u64, until: u64) -> Offset {
+        let bytes = [self.offset(position).as_bytes(), &until.to_be_bytes()].concat();
+        Offset::from_bytes(bytes)
+    }
+
+    /// The position that `offset` names, and where its listing ends, if it is one of [`Self::listing`].
+    pub(crate) fn listing_position(
+        &self,
+        offset: &Offset,
+        last: u64,
+    ) -> Result<(u64, Option<u64>)> {
+        let Some((position, until)) = offset.as_bytes().split_last_chunk::<8>() else {
+            return self.position(offset, last).map(|position| (position, None));
+        };
+        if position.len() != 16 {
+            return self.position(offset, last).map(|position| (position, None));
+        }
+        let position = self.position(&Offset::from_bytes(position.to_vec()), last)?;
+        let until = u64::from_be_bytes(*until);
+        if until < position || until > last {
+            return Err(Error::invalid(format!("{offset} lies outside this store's log")));
+        }
+        Ok((position, Some(until)))
+    }
+
     /// The position that `offset` names, given that the log ends at `last`.
     pub(crate) fn position(&self, offset: &Offset, last: u64) -> Result<u64> {
         let malformed = || Error::invalid(format!("{offset} is not an offset of a memory store"));

@@ -146,13 +146,17 @@ pub struct IdEntry {
 
 /// Some ids, in the order of their first event where
 /// [`Capabilities::ids_in_order`](crate::Capabilities::ids_in_order).
+///
+/// Pages that follow one another by [`IdPage::next`] are one listing. Where ids have that order, it ends
+/// at what existed when its first page was read (Q4), and going on behind its end begins another one.
 #[derive(Debug, Clone)]
 pub struct IdPage {
     /// The ids, each once.
     pub ids: Vec<IdEntry>,
     /// Where the next page starts; `None` means: where this one started.
     pub next: Option<Offset>,
-    /// Whether nothing more existed when the page was read.
+    /// Whether the listing ends here: nothing more existed when its first page was read, or, where ids
+    /// have no order, when this one was.
     pub at_end: bool,
 }
 
@@ -164,7 +168,8 @@ pub type Wakeup = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 /// * **Q1** each entity's events come in order.
 /// * **Q2** nothing is skipped, whatever commits while one reads.
 /// * **Q3** resuming at an offset gives exactly the rest.
-/// * **Q4** a finite query ends at what existed when it began ([`ReadJournal::end`] as `until`).
+/// * **Q4** a finite query ends at what existed when it began ([`ReadJournal::end`] as `until`; see
+///   [`IdPage`] for ids).
 /// * **Q5** slice ranges partition all events.
 /// * **Q6** an id is listed once, also when its events are deleted.
 /// * **Q7** a slow reader never delays appends, and is never dropped in silence (pages are pulled).
@@ -194,7 +199,8 @@ pub trait ReadJournal: Debug + Send + Sync + 'static {
         events_max: usize,
     ) -> Result<Page>;
 
-    /// Up to `ids_max` ids after `after`.
+    /// Up to `ids_max` ids after `after`: the offset of an [`IdEntry`], or the [`IdPage::next`] of the page
+    /// before.
     ///
     /// # Errors
     /// As [`ReadJournal::page`].

@@ -71,8 +71,8 @@ impl Query {
         IdReader::new(self.journal.clone(), self.options, extent, after).into_stream()
     }
 
-    /// The ids that exist now. It ends where the store says that nothing more existed, so an id
-    /// that is first used while one reads may be among them.
+    /// The ids that exist now. Where the store has no order of ids, one that is first used while one reads
+    /// may be among them.
     pub fn current_persistence_ids(
         &self,
         after: Option<Offset>,

@@ -7,7 +7,7 @@ mod page;
 mod replay;
 
 pub(crate) use frames::FrameReader;
-pub(crate) use offset::LogOffset;
+pub(crate) use offset::{ListingOffset, LogOffset};
 pub(crate) use page::{PageRequest, read_ids, read_page, read_recent};
 pub(crate) use replay::Replay;
 

@@ -56,3 +56,38 @@ impl LogOffset {
         })
     }
 }
+
+/// Where a listing of ids goes on, and where it ends: an offset with the end behind it, in 8 bytes more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListingOffset {
+    /// All ids that began before it were listed.
+    pub(crate) after: Position,
+    /// Ids that began from here on are not of this listing; none if it begins with the next page.
+    pub(crate) until: Option<Position>,
+}
+
+impl ListingOffset {
+    /// The offset as the contract has it.
+    pub(crate) fn encode(self, store_id: u64) -> Offset {
+        let after = LogOffset::at(self.after).encode(store_id);
+        match self.until {
+            None => after,
+            Some(until) => {
+                let until = until.to_u64().to_be_bytes();
+                Offset::from_bytes([after.as_bytes(), &until].concat())
+            }
+        }
+    }
+
+    /// The place that `offset` names, if it is one of this store.
+    pub(crate) fn decode(offset: &Offset, store_id: u64) -> Result<Self> {
+        let (after, until) = match offset.as_bytes().split_last_chunk::<8>() {
+            Some((after, until)) if after.len() == 20 => {
+                let until = Position::from_u64(u64::from_be_bytes(*until));
+                (&Offset::from_bytes(after.to_vec()), Some(until))
+            }
+            _ => (offset, None),
+        };
+        Ok(Self { after: LogOffset::decode(after, store_id)?.position, until })
+    }
+}

@@ -9,7 +9,7 @@ use annals_core::{
 use bytes::Bytes;
 use hashbrown::HashMap;
 
-use super::{BATCH_BYTES, FrameReader, LogOffset};
+use super::{BATCH_BYTES, FrameReader, ListingOffset, LogOffset};
 use crate::engine::Engine;
 use crate::format::{
     FrameKind, SEGMENT_HEADER_BYTES, byte_count, decode_events, decode_events_head, index,
@@ -375,40 +375,43 @@ impl<'a> Builder<'a> {
 /// Reads a page of ids, in the order of their first events.
 pub(crate) fn read_ids(
     engine: &Arc<Engine>,
-    after: Option<LogOffset>,
+    after: Option<ListingOffset>,
     ids_max: usize,
 ) -> Result<IdPage> {
     let end = engine.end();
-    let mut at = after.unwrap_or(LogOffset::START).position;
-    if at > end {
+    let ListingOffset { after, until } =
+        after.unwrap_or(ListingOffset { after: LogOffset::START.position, until: None });
+    let until = until.unwrap_or(end);
+    if after > end || until > end {
         return Err(Error::new(ErrorKind::Invalid, "the offset lies behind the end of the store"));
     }
-    let until = engine.certain_until(LogOffset::at(at), LogOffset::at(end))?.position;
+    let certain = engine.certain_until(LogOffset::at(after), LogOffset::at(until))?.position;
+    let mut at = after;
     let mut ids = Vec::new();
-    while ids.len() < ids_max && at <= until {
+    while ids.len() < ids_max && at <= certain {
         let found = engine.beginning_ids(at.segment, at.byte, ids_max - ids.len())?;
         for (persistence_id, byte) in found {
-            if Position::new(at.segment, byte) > until {
+            if Position::new(at.segment, byte) >= certain {
                 break;
             }
-            let seen = Position::new(at.segment, byte.saturating_add(1));
-            let offset = LogOffset::at(seen).encode(engine.store_id);
+            let after = Position::new(at.segment, byte.saturating_add(1));
+            let offset = ListingOffset { after, until: None }.encode(engine.store_id);
             ids.push(IdEntry { offset, persistence_id });
+            at = after;
         }
-        at = Position::new(at.segment.next(), 0);
+        if ids.len() < ids_max {
+            at = Position::new(at.segment.next(), 0);
+        }
     }
-    if until < end && ids.len() < ids_max {
-        let next = Some(LogOffset::at(until).encode(engine.store_id));
-        return Ok(IdPage { ids, next, at_end: false });
-    }
-    let at_end = ids.len() < ids_max;
-    let next = if at_end {
-        Some(
-            LogOffset::at(end.max(after.map_or(end, |after| after.position)))
-                .encode(engine.store_id),
-        )
-    } else {
-        ids.last().map(|entry| entry.offset.clone())
+    let full = ids.len() >= ids_max;
+    let next = match full || certain < until {
+        true => {
+            let after = if full { at } else { certain };
+            ListingOffset { after, until: Some(until) }
+        }
+        // What follows is another listing.
+        false => ListingOffset { after: until.max(after), until: None },
     };
-    Ok(IdPage { ids, next, at_end })
+    let at_end = !full && certain >= until;
+    Ok(IdPage { ids, next: Some(next.encode(engine.store_id)), at_end })
 }

@@ -196,6 +196,30 @@ pub(crate) async fn q4_finite_query_ends(cx: Context) -> Outcome {
         ensure_eq!(more.len(), later, "events of {scope:?} behind the old end");
     }
     ensure_eq!(written.len(), 24, "events written");
+    if subject.capabilities().ids_in_order { listing_ends(&cx, &subject).await } else { Ok(()) }
+}
+
+/// A listing of ids ends at what existed when its first page was read, and goes on behind its end.
+async fn listing_ends(cx: &Context, subject: &Subject) -> Outcome {
+    let journal = &subject.store.read_journal;
+    let before = subject.ids(None, 100).await?;
+    let mut page = journal.ids(None, 1).await?;
+    let late = cx.id("begun while the ids are listed");
+    subject.write(&late, 0, &["x"]).await?;
+    let mut listed = Vec::new();
+    let mut pages = 0;
+    let behind = loop {
+        listed.extend(page.ids.into_iter().map(|entry| entry.persistence_id));
+        if page.at_end {
+            break page.next;
+        }
+        pages += 1;
+        ensure!(pages < 10_000 && page.next.is_some(), "a listing neither ends nor goes on");
+        page = journal.ids(page.next.as_ref(), 1).await?;
+    };
+    listed.retain(|id| cx.owns(id));
+    ensure_eq!(listed, before, "the ids of a listing that began before the last one");
+    ensure_eq!(subject.ids(behind.as_ref(), 5).await?, vec![late], "the ids behind its end");
     Ok(())
 }
 

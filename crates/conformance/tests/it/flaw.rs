@@ -111,6 +111,7 @@ ResumeRepeats "Q3" "resuming repeats the event of the offset";
 OffsetDiesWithEvent "Q3" "the offset of a deleted event is not accepted";
 EmptyNeverEnds "Q4" "an empty page never says that it is the last";
 UntilIgnored "Q4" "a finite query goes on";
+ListingGoesOn "Q4" "a listing of ids goes on";
 UntilExclusive "Q4" "a finite query leaves out its last event";
 WrongSlice "Q5" "slices are computed differently";
 SliceBoundExclusive "Q5" "the highest slice of a range is left out";

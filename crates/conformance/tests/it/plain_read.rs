@@ -159,10 +159,16 @@ impl ReadJournal for Plain {
             listed.extend(only.map(|id| (data.last_position + 1, id.clone())));
             listed.dedup();
         }
-        let start = match after {
-            None => 0,
-            Some(offset) => self.position(&data, offset)?,
+        let (start, until) = match after {
+            None => (0, data.last_position),
+            Some(offset) => match split_listing(offset) {
+                Some((offset, until)) => (self.position(&data, &offset)?, until),
+                None => (self.position(&data, offset)?, data.last_position),
+            },
         };
+        if !self.is(Flaw::ListingGoesOn) && self.limits().ids_in_order {
+            listed.retain(|(position, _)| *position <= until || *position > data.last_position);
+        }
         let resumes = after.is_some() && self.is(Flaw::IdsResumeRepeats);
         if self.is(Flaw::IdsSorted) || !self.limits().ids_in_order {
             listed.sort_by(|left, right| left.1.cmp(&right.1));
@@ -181,6 +187,10 @@ impl ReadJournal for Plain {
             })
             .collect();
         let next = ids.last().map(|entry| entry.offset.clone());
+        let next = next.or(at_end.then(|| data.offset(start)).filter(|_| start > 0));
+        let bounded =
+            |next: Offset| Offset::from_bytes([next.as_bytes(), &until.to_be_bytes()].concat());
+        let next = if at_end || !self.limits().ids_in_order { next } else { next.map(bounded) };
         Ok(IdPage { ids, next, at_end })
     }
 
@@ -199,4 +209,11 @@ impl ReadJournal for Plain {
             let _ = commits.changed().await;
         })
     }
+}
+
+/// An offset between two pages of a listing of ids: the place, and where the listing ends.
+fn split_listing(offset: &Offset) -> Option<(Offset, u64)> {
+    let (place, until) = offset.as_bytes().split_last_chunk::<8>()?;
+    let place = (place.len() == 16).then(|| Offset::from_bytes(place.to_vec()))?;
+    Some((place, u64::from_be_bytes(*until)))
 }
