@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use annals_core::{
-    Append, AppendId, Bounds, JournalExt, NewEvent, PersistenceId, Result, SeqNr, SeqRange, Store,
-    Timestamp, WriterId,
+    Append, AppendId, Bounds, JournalExt, NewEvent, PersistenceId, Result, SeqNr, SeqRange,
+    Snapshot, SnapshotCriteria, Store, Tag, Tags, Timestamp, WriterId,
 };
 use annals_interop::{PekkoSystem, Recovered, Recovery, Replayed};
 use serde_json::Value;
@@ -67,8 +67,44 @@ impl Annals {
         after.get()
     }
 
+    /// A new incarnation of the entity deletes: it knows what the other side wrote meanwhile.
     pub(crate) async fn delete(&self, id: &str, to: u64) {
-        self.0.journal.delete_to(&persistence_id(id), seq_nr(to)).await.unwrap();
+        let Incarnation { id, writer, .. } = Incarnation::begin(self, id).await;
+        self.0.journal.delete_to(&id, seq_nr(to)).await.unwrap();
+        self.0.journal.end(&id, &writer).await.unwrap();
+    }
+
+    pub(crate) async fn save_snapshot(&self, id: &str, at: u64, value: &Value) {
+        let (payload, _) = payload(value);
+        let snapshot = Snapshot {
+            persistence_id: persistence_id(id),
+            seq_nr: seq_nr(at),
+            timestamp: now(),
+            payload,
+            metadata: None,
+        };
+        self.0.snapshots.save(snapshot).await.unwrap();
+    }
+
+    /// The newest snapshot: its number and its meaning.
+    pub(crate) async fn snapshot(&self, id: &str) -> Option<(u64, Value)> {
+        let snapshots = &self.0.snapshots;
+        let newest = snapshots.load(&persistence_id(id), &SnapshotCriteria::ALL).await.unwrap()?;
+        Some((newest.seq_nr.get(), meaning(&newest.payload, "")))
+    }
+
+    /// All ids, sorted.
+    pub(crate) async fn ids(&self) -> Vec<String> {
+        let (mut ids, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.0.read_journal.ids(after.as_ref(), 100).await.unwrap();
+            ids.extend(page.ids.iter().map(|entry| entry.persistence_id.as_str().to_owned()));
+            after = page.next.or(after);
+            if page.at_end {
+                ids.sort();
+                return ids;
+            }
+        }
     }
 }
 
@@ -100,7 +136,9 @@ impl Incarnation {
     ) -> Result<SeqNr> {
         let events = events.iter().map(|event| {
             let (payload, manifest) = payload(event);
-            NewEvent::new(payload, now()).with_event_manifest(manifest)
+            let tags = event["tags"].as_array().into_iter().flatten();
+            let tags = tags.map(|tag| Tag::new(tag.as_str().unwrap()).unwrap()).collect::<Tags>();
+            NewEvent::new(payload, now()).with_event_manifest(manifest).with_tags(tags)
         });
         let (id, writer) = (self.id.clone(), self.writer.clone());
         let append = Append::new(append_id(), id, after, writer, events.collect())?;

@@ -41,3 +41,27 @@ pub(crate) async fn appends_are_whole_and_in_order(sides: &Sides) {
         assert_eq!(read, within.cloned().collect::<Vec<_>>(), "{from} to {to}");
     }
 }
+
+/// Both list the same ids, and an id that needs care is the same id.
+pub(crate) async fn ids_are_the_same(sides: &Sides) {
+    const MARK: &str = "listed ";
+    let mut expected = Vec::new();
+    for id in ["id-with-5|x-7", "nothing-but-a-name", "é|𝄞 /?", "x|1", "x|1-0"] {
+        let id = format!("{MARK}{id}");
+        let by_annals = format!("{id}-by-annals");
+        sides.pekko.persist(&id, Mode::Each, &texts(1, 2)).await.unwrap();
+        sides.annals.persist(&by_annals, &[&texts(1, 1)]).await;
+        assert_eq!(sides.annals.events(&id).await, numbered(1, texts(1, 2)), "{id}");
+        expected.extend([id, by_annals]);
+    }
+    expected.sort();
+
+    // Other tests may share the tables.
+    let sorted = |mut ids: Vec<String>| {
+        ids.retain(|id| id.starts_with(MARK));
+        ids.sort();
+        ids
+    };
+    assert_eq!(sorted(sides.annals.ids().await), expected);
+    assert_eq!(sorted(sides.pekko.ids().await.unwrap()), expected);
+}

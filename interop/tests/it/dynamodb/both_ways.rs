@@ -1,7 +1,7 @@
 //! What holds on every store, on DynamoDB.
 
 use super::sides;
-use crate::both_ways::{annals_writes, bench, deletes, hand_over, pekko_writes};
+use crate::both_ways::{annals_writes, bench, deletes, hand_over, pekko_writes, snapshots};
 
 /// Each its own test, so that a failure names what does not hold.
 macro_rules! on_dynamodb {
@@ -24,5 +24,8 @@ on_dynamodb! {
     a_writer_that_slept: hand_over::a_writer_that_slept_is_refused;
     deletes_by_pekko: deletes::by_pekko;
     deletes_by_annals: deletes::by_annals;
+    ids_of_both: pekko_writes::ids_are_the_same;
+    snapshots_by_pekko: snapshots::by_pekko;
+    snapshots_by_annals: snapshots::by_annals;
     measures: bench::counts_what_is_stored;
 }
