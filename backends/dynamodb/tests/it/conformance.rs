@@ -1,20 +1,30 @@
 //! The conformance kit over the store. All cases share the tables: each place is a journal name of its
 //! own.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use annals_conformance::{Fixture, Missing, Scale};
 use annals_core::{PersistenceId, Result, SeqNr, Store};
+use annals_dynamodb::DynamoDb;
 
 use crate::raw::{self, item, n, s};
 use crate::support::{fresh, open, settings};
+use crate::wire::{Act, Wire, error};
 
 #[derive(Debug)]
 struct DynamoDbLocal {
     run: String,
+    /// The wire of each place's store that was opened last.
+    wires: Mutex<HashMap<String, Wire>>,
 }
+
+/// How often a request is repeated: few enough that a wire can outlast it.
+const RETRIES: u32 = 2;
 
 impl DynamoDbLocal {
     fn new() -> Self {
-        Self { run: fresh("kit") }
+        Self { run: fresh("kit"), wires: Mutex::default() }
     }
 
     fn journal_name(&self, place: &str) -> String {
@@ -28,18 +38,43 @@ impl Fixture for DynamoDbLocal {
         let mut settings = settings();
         settings.journal_name = self.journal_name(place);
         settings.replay_parallelism = 2;
-        Ok(open(settings).await?.store())
+        open(settings.clone()).await?;
+        settings.retry.retries_max = RETRIES;
+        let wire = Wire::new(|_, _| Act::Pass);
+        let store =
+            DynamoDb::builder().settings(settings).http_client(wire.client()).open().await?;
+        self.wires.lock().unwrap().insert(place.to_owned(), wire);
+        Ok(store.store())
+    }
+
+    /// Every attempt of the next write is performed, or fails on the one before, and no reply comes.
+    async fn lose_next_acknowledgement(&self, place: &str) -> bool {
+        let wires = self.wires.lock().unwrap();
+        let mut left = RETRIES + 1;
+        wires[place].follow(move |_, operation| match operation {
+            "PutItem" | "TransactWriteItems" if left > 0 => {
+                left -= 1;
+                Act::LoseReply
+            }
+            _ => Act::Pass,
+        });
+        true
+    }
+
+    async fn fail_next_snapshot_save(&self, place: &str) -> bool {
+        let wires = self.wires.lock().unwrap();
+        let mut failed = false;
+        wires[place].follow(move |_, operation| {
+            if operation == "PutItem" && !std::mem::replace(&mut failed, true) {
+                return error(400, "AccessDeniedException");
+            }
+            Act::Pass
+        });
+        true
     }
 
     fn lacks(&self) -> &[Missing] {
-        &[
-            Missing::DetectsAhead,
-            Missing::Tags,
-            Missing::Slices,
-            Missing::AllEvents,
-            Missing::LostAcknowledgement,
-            Missing::SnapshotSaveFailure,
-        ]
+        &[Missing::DetectsAhead, Missing::Tags, Missing::Slices, Missing::AllEvents]
     }
 
     fn namespace(&self) -> String {
