@@ -25,8 +25,11 @@ impl CassandraCluster {
             let node = |address: &String| Cassandra::new(address, place, seed, options);
             let [first, second, third] = &addresses;
             let nodes = [node(first)?, node(second)?, node(third)?];
+            // The others give up soon if the seed does not answer, which on a busy machine it may not.
+            let [seed_node, others @ ..] = &nodes;
+            seed_node.start_again()?;
             std::thread::scope(|scope| {
-                let starts = nodes.each_ref().map(|node| scope.spawn(|| node.start_again()));
+                let starts = others.each_ref().map(|node| scope.spawn(|| node.start_again()));
                 starts
                     .into_iter()
                     .try_for_each(|start| start.join().expect("a start does not panic"))

@@ -46,12 +46,6 @@ impl<'a> StoreUrl<'a> {
         Some(self.settings.remove(index).1)
     }
 
-    /// Takes all settings out.
-    #[cfg(feature = "dynamodb")]
-    pub(crate) fn take_all(&mut self) -> Vec<(&'a str, &'a str)> {
-        std::mem::take(&mut self.settings)
-    }
-
     /// Takes the setting `key` out and reads it.
     ///
     /// # Errors
@@ -68,7 +62,7 @@ impl<'a> StoreUrl<'a> {
     }
 
     /// Takes all settings out, for a store that knows many.
-    #[cfg(feature = "cassandra")]
+    #[cfg(any(feature = "cassandra", feature = "dynamodb"))]
     pub(crate) fn take_all(&mut self) -> Vec<(&'a str, &'a str)> {
         std::mem::take(&mut self.settings)
     }
