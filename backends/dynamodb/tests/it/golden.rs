@@ -1,7 +1,7 @@
 //! Items that Pekko's plugin wrote, and those of Akka's before it, read as what Pekko takes them for. The
 //! tests beside Pekko (`interop`) write `golden/pekko.json` and keep it true.
 
-use annals_core::{JournalExt, PersistenceId, SeqRange, Store};
+use annals_core::{JournalExt, PersistenceId, SeqRange, SnapshotCriteria, Store};
 use annals_dynamodb::{Holes, Settings};
 use annals_pekko::value::decode;
 use aws_sdk_dynamodb::primitives::Blob;
@@ -64,6 +64,16 @@ async fn assert_entity(store: &Store, name: &str, entity: &Value) {
         if !expected["value"].is_null() {
             let value = decode(&event.payload).unwrap().into_json();
             assert_eq!(value, expected["value"], "{name} {seq_nr}");
+        }
+    }
+
+    let expected = &entity["snapshot"];
+    if !expected.is_null() {
+        let newest = store.snapshots.load(&id, &SnapshotCriteria::ALL).await.unwrap().unwrap();
+        assert_eq!(Some(newest.seq_nr.get()), expected["seq_nr"].as_u64(), "{name}");
+        if !expected["value"].is_null() {
+            let value = decode(&newest.payload).unwrap().into_json();
+            assert_eq!(value, expected["value"], "{name}");
         }
     }
 }
