@@ -1,4 +1,4 @@
-//! What Pekko's plugin wrote (the golden rows of `interop`), read and continued.
+//! What Pekko's plugin wrote (golden rows, made by `interop`), read and continued.
 
 use annals_cassandra::{
     BucketSize, CassandraSettings, CassandraStore, Fencing, PartitionSize, ReplayFilterMode,
@@ -30,7 +30,7 @@ fn settings(name: &str) -> CassandraSettings {
 }
 
 fn golden() -> Value {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../interop/tests/golden/cassandra.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/pekko.json");
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
