@@ -1,6 +1,6 @@
 //! One entity that goes back and forth.
 
-use annals_core::ErrorKind;
+use annals_core::{ErrorKind, SeqNr};
 use annals_interop::Mode;
 
 use crate::kinds::{every_kind, texts};
@@ -51,6 +51,39 @@ pub(crate) async fn a_writer_that_slept_is_refused(sides: &Sides) {
         assert!(refused, "{error:?}");
     }
     let expected = numbered(1, [texts(1, 3), texts(4, 2)].concat());
+    assert_eq!(sides.annals.events(ID).await, expected);
+    assert_eq!(sides.pekko_recovers(ID).await.events, expected);
+}
+
+/// A store that stays open while the other side writes does not go by what it knew: a new incarnation, which
+/// recovers as entities do, goes on behind what came meanwhile.
+pub(crate) async fn a_recovery_sees_what_came_meanwhile(sides: &Sides) {
+    const ID: &str = "meanwhile|1";
+    sides.annals.persist(ID, &[&texts(1, 3)]).await;
+    sides.pekko.persist(ID, Mode::Each, &texts(4, 2)).await.unwrap();
+    sides.pekko.stop(ID).await.unwrap();
+
+    let writer = Incarnation::begin(&sides.annals, ID).await;
+    let recovered = sides.annals.events(ID).await;
+    let last = recovered.last().map_or(SeqNr::ZERO, |event| seq_nr(event.seq_nr));
+    let last = last.max(writer.highest);
+    assert_eq!(writer.append(&sides.annals, last, &texts(6, 1)).await.unwrap(), seq_nr(6));
+
+    let expected = numbered(1, [texts(1, 3), texts(4, 2), texts(6, 1)].concat());
+    assert_eq!(sides.annals.events(ID).await, expected);
+    assert_eq!(sides.pekko_recovers(ID).await.events, expected);
+}
+
+/// The same without having read anything, as a writer does whose snapshot is at the end that it is told.
+pub(crate) async fn a_begin_alone_sees_what_came_meanwhile(sides: &Sides) {
+    const ID: &str = "meanwhile|2";
+    sides.annals.persist(ID, &[&texts(1, 3)]).await;
+    sides.pekko.persist(ID, Mode::Each, &texts(4, 2)).await.unwrap();
+    sides.pekko.stop(ID).await.unwrap();
+
+    assert_eq!(sides.annals.persist(ID, &[&texts(6, 1)]).await, 6);
+
+    let expected = numbered(1, [texts(1, 3), texts(4, 2), texts(6, 1)].concat());
     assert_eq!(sides.annals.events(ID).await, expected);
     assert_eq!(sides.pekko_recovers(ID).await.events, expected);
 }

@@ -21,6 +21,8 @@ on_dynamodb! {
     every_kind_that_annals_writes: annals_writes::every_kind_means_the_same;
     appends_that_annals_writes: annals_writes::appends_are_whole_and_in_order;
     ten_hand_overs: hand_over::ten_times;
+    a_recovery_meanwhile: hand_over::a_recovery_sees_what_came_meanwhile;
+    a_begin_meanwhile: hand_over::a_begin_alone_sees_what_came_meanwhile;
     a_writer_that_slept: hand_over::a_writer_that_slept_is_refused;
     deletes_by_pekko: deletes::by_pekko;
     deletes_by_annals: deletes::by_annals;
