@@ -39,13 +39,19 @@ async fn run(store: &EmbeddedStore, contents: &mut Contents, operation: Operatio
     operation.apply(contents);
 }
 
-/// Appends to ids that are no part of the workload until everything before is sealed.
+/// The segment that is being written.
+async fn active(store: &EmbeddedStore) -> usize {
+    let end = ReadJournal::end(store, &Scope::All).await.unwrap().unwrap();
+    u32::from_be_bytes(end.as_bytes()[8..12].try_into().unwrap()) as usize
+}
+
+/// Appends to an id that is no part of the workload until what was written before lies in a full segment,
+/// and waits until that is sealed.
 pub(crate) async fn seal(store: &EmbeddedStore, contents: &mut Contents) {
     let filler = "filler";
-    let end = |store: &EmbeddedStore| store.stats().sealed_segments;
-    let first = end(store);
+    let last = active(store).await;
     let mut random = Random::new(5);
-    while end(store) < first + 2 {
+    while active(store).await == last {
         let entity = contents.entities.get(filler).cloned().unwrap_or_default();
         let payload = Payload::new(SerializerId::BYTES, "", random.bytes(9_000));
         let event = NewEvent::new(payload, Timestamp::from_millis(1));
@@ -54,8 +60,14 @@ pub(crate) async fn seal(store: &EmbeddedStore, contents: &mut Contents) {
         let writer = WriterId::new("filler");
         let append = Append::new(append_id, id(filler), after, writer, vec![event]).unwrap();
         run(store, contents, Operation::Append(append)).await;
-        tokio::task::yield_now().await;
     }
+    for _ in 0..60_000 {
+        if store.stats().sealed_segments >= last {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    panic!("segment {last} is not sealed: {:?}", store.stats());
 }
 
 /// A closed store of several segments, in which much of what was written is deleted, and what it holds.
