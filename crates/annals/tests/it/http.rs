@@ -223,9 +223,9 @@ fn an_interrupt_ends_it_in_order() {
 
 #[test]
 fn a_store_that_cannot_be_opened_fails_and_says_why() {
-    let output = Command::new(example("http")).args(["--store", "dynamodb:"]).output().unwrap();
+    let output = Command::new(example("http")).args(["--store", "ledger:"]).output().unwrap();
 
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(text.starts_with("http: ") && text.contains("dynamodb"), "{text}");
+    assert!(text.starts_with("http: ") && text.contains("ledger"), "{text}");
 }
