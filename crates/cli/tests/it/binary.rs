@@ -52,7 +52,9 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn a_store_that_cannot_be_is_3() {
-    for url in ["nonsense", "ftp://x", "embedded:", "cassandra://localhost:9042", "memory:x"] {
+    for url in
+        ["nonsense", "ftp://x", "embedded:", "cassandra://localhost:9042?fencing=x", "memory:x"]
+    {
         let output = annals(&["events", "append", "a", "--store", url], b"{\"payload\":1}");
         assert_eq!(code(&output), 3, "{url}: {}", stderr(&output));
     }
