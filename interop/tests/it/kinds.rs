@@ -60,7 +60,8 @@ pub(crate) fn every_kind() -> Vec<Value> {
 
 /// A document with the types that Jackson has conventions for.
 pub(crate) fn order(kind: &str, name: &str, remark: Value) -> Value {
-    let price: Value = serde_json::from_str("1234567890.123456789").unwrap();
+    // As many digits as an f64 keeps, so that it is the same number however JSON is read.
+    let price: Value = serde_json::from_str("1234567890.1234567").unwrap();
     let order = json!({
         "name": name, "amount": -9_007_199_254_740_995_i64, "weight": 0.125, "paid": true,
         "price": price, "at": "2024-02-29T12:34:56.789Z",
