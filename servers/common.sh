@@ -95,11 +95,12 @@ await_answer() {
 }
 
 # Whether a process still holds its files and ports. Its command line is gone earlier than those, and a
-# zombie, which nobody may reap in a container, has neither.
+# zombie, which nobody may reap in a container, has neither, unless threads beside its first one still die.
 lingers() {
-  local status
+  local status threads
   status=$(cat "/proc/$1/status" 2>/dev/null) || return 1
-  [[ $status != *State:$'\t'Z* ]]
+  threads=("/proc/$1/task/"*)
+  [[ $status != *State:$'\t'Z* ]] || ((${#threads[@]} > 1))
 }
 
 # end_server SIGNAL SECONDS: sends the signal and waits until the process is gone.
