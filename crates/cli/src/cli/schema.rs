@@ -22,7 +22,7 @@ pub(crate) async fn run(
 ) -> Outcome {
     // Before it is opened: its tables may not be there yet.
     #[cfg(feature = "cassandra")]
-    if let Place::Url(url) = session.place()?
+    if let Ok(Place::Url(url)) = session.place()
         && url.starts_with("cassandra:")
     {
         return cassandra::run(url, verb, session, output, report).await;
