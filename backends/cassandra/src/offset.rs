@@ -6,6 +6,9 @@
 //! kind 1 | store 8 | number 8              of an entity
 //! kind 1 | store 8 | token 8 | id …        of the listing of ids
 //! ```
+//!
+//! The store's number has [`NO_UUID`] where a UUID has its version, so that no part of an offset of ours
+//! reads as one of Pekko's.
 
 use annals_core::{Error, Offset, PersistenceId, Result, SeqNr};
 use uuid::Uuid;
@@ -16,13 +19,22 @@ const TAG: u8 = 1;
 const ENTITY: u8 = 2;
 const ID: u8 = 3;
 
+/// The four bits that are the version of a UUID whose second byte begins the store's number (RFC 9562, 4.2),
+/// all set: no timeuuid, which is of version 1, has them.
+const NO_UUID: u64 = 0x0000_0000_00f0_0000;
+
 /// Makes and reads the offsets of one store.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Offsets {
-    pub(crate) store_id: u64,
+    store_id: u64,
 }
 
 impl Offsets {
+    /// The offsets of the store that has this number; its bits of [`NO_UUID`] do not count.
+    pub(crate) const fn of_store(store_id: u64) -> Self {
+        Self { store_id: store_id | NO_UUID }
+    }
+
     fn make(self, kind: u8, rest: &[u8]) -> Offset {
         let store_id = self.store_id.to_be_bytes();
         Offset::from_bytes([&[kind], store_id.as_slice(), rest].concat())
@@ -83,7 +95,7 @@ mod tests {
 
     #[test]
     fn offsets_are_of_one_query_of_one_store() {
-        let (own, other) = (Offsets { store_id: 7 }, Offsets { store_id: 8 });
+        let (own, other) = (Offsets::of_store(7), Offsets::of_store(8));
         let uuid = TimeUuid::start_of(1_700_000_000_000);
         let id = PersistenceId::new("a|ä").unwrap();
         let nr = SeqNr::new(9).unwrap();
@@ -96,10 +108,29 @@ mod tests {
 
     #[test]
     fn offsets_of_pekko_are_taken() {
-        let own = Offsets { store_id: 7 };
+        let own = Offsets::of_store(7);
         let uuid = TimeUuid::start_of(1_700_000_000_000);
         let bare = Offset::from_bytes(uuid.uuid().as_bytes().to_vec());
         assert_eq!(own.tag(&bare).unwrap(), uuid);
         assert!(own.tag(&Offset::from_bytes(vec![0xff; 16])).is_err());
+    }
+
+    /// An entity's offset that lost its last byte has the length of a UUID, and some numbers of stores would
+    /// make it one of version 1.
+    #[test]
+    fn no_part_of_an_own_offset_is_one_of_pekko() {
+        for store_id in
+            [0, u64::MAX, u64::from_be_bytes([0x73, 0xfd, 0xd3, 0xad, 0x67, 0x18, 0xb2, 0xe9])]
+        {
+            let own = Offsets::of_store(store_id);
+            let entity = own.of_entity(SeqNr::new(9).unwrap());
+            let id = own.of_id(-5, &PersistenceId::new("a|ä").unwrap());
+            for offset in [entity, id] {
+                for length in 0..=offset.as_bytes().len() {
+                    let part = Offset::from_bytes(offset.as_bytes()[..length].to_vec());
+                    assert!(own.tag(&part).is_err(), "{part}");
+                }
+            }
+        }
     }
 }

@@ -92,7 +92,7 @@ fn unsupported(scope: &Scope) -> Error {
 
 impl Inner {
     pub(crate) fn offsets(&self) -> Offsets {
-        Offsets { store_id: self.store_id }
+        Offsets::of_store(self.store_id)
     }
 
     async fn page_of_id(
