@@ -1,10 +1,14 @@
-//! Rules for the files of the repository: headers, sizes, holes left open, local paths.
+//! Rules for the files of the repository: headers, sizes, holes left open, local paths, numbers of decisions.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::{Result, command};
 
 const LINES_MAX: usize = 500;
+
+/// Where the decisions are, each of them named by its number and its words.
+const DECISIONS: &str = "docs/adr/";
 
 /// Written in parts, so that this file does not break its own rule.
 const HOLES: [&str; 3] =
@@ -74,6 +78,21 @@ pub(crate) fn problems(sources: &[Source]) -> Vec<String> {
             problems.push(format!("{path}: has {lines} lines; at most {LINES_MAX} are allowed"));
         }
     }
+    problems.extend(decisions_of_one_number(sources));
+    problems
+}
+
+/// The decisions whose number another one has too.
+fn decisions_of_one_number(sources: &[Source]) -> Vec<String> {
+    let mut first: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for Source { path, .. } in sources {
+        let name = path.strip_prefix(DECISIONS).unwrap_or_default();
+        let Some((number, _)) = name.split_once('-') else { continue };
+        if let Some(other) = first.insert(number, path) {
+            problems.push(format!("{path}: has the number of {other}"));
+        }
+    }
     problems
 }
 
@@ -133,6 +152,15 @@ mod tests {
             let problems = problems_of("notes.md", format!("see\n(embedded:{local}me)"));
             assert_eq!(problems, [format!("notes.md:2: names the local path {local}")]);
         }
+    }
+
+    #[test]
+    fn two_decisions_of_one_number_are_found() {
+        let named = |path: &str| Source { path: path.to_owned(), text: String::new() };
+        let one = [named("docs/adr/0001-a.md"), named("docs/adr/0002-a.md"), named("a/0001-b.md")];
+        assert_eq!(problems(&one), Vec::<String>::new());
+        let two = [named("docs/adr/0001-a.md"), named("docs/adr/0001-b.md")];
+        assert_eq!(problems(&two), ["docs/adr/0001-b.md: has the number of docs/adr/0001-a.md"]);
     }
 
     #[test]

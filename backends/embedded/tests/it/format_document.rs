@@ -14,7 +14,7 @@ use annals_core::{
 use annals_embedded::{EmbeddedStore, Settings};
 
 use crate::decoder::{DecodedEvent, DecodedPayload, end_file, read_log, read_store};
-use crate::golden::{expected_events, golden_store, id};
+use crate::golden::{Golden, V1, V2, id};
 use crate::seed::Random;
 
 fn decoded_payload(payload: &Payload) -> DecodedPayload {
@@ -126,21 +126,26 @@ fn opened(directory: &Path) -> Arc<EmbeddedStore> {
     EmbeddedStore::builder(directory).settings(settings).open().unwrap()
 }
 
-#[tokio::test]
-async fn the_decoder_reads_the_golden_store() {
-    let directory = golden_store().await;
+async fn assert_reads_golden(golden: Golden, every_kind: &[u8]) {
+    let directory = golden.copy().await;
     let decoded = read_store(directory.path()).unwrap();
     let read: Vec<_> =
         decoded.events.iter().map(|event| (event.id.clone(), event.number)).collect();
     let expected: Vec<_> =
-        expected_events().iter().map(|(id, event)| (id.to_string(), event.seq_nr.get())).collect();
+        golden.events().iter().map(|(id, event)| (id.to_string(), event.seq_nr.get())).collect();
     assert_eq!(read, expected);
     let mut kinds: Vec<_> =
         read_log(directory.path()).unwrap().iter().map(|frame| frame.kind).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds, [1, 2, 3, 4, 5], "every kind of frame is in the golden store");
+    assert_eq!(kinds, every_kind, "every kind of frame is in the golden store");
     assert_reads_the_same(directory.path()).await;
+}
+
+#[tokio::test]
+async fn the_decoder_reads_the_golden_stores() {
+    assert_reads_golden(V1, &[1, 2, 3, 4, 5]).await;
+    assert_reads_golden(V2, &[1, 2, 3, 4, 5, 6]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,7 +233,7 @@ async fn the_decoder_and_the_engine_agree_about_damage() {
 async fn the_page_shows_the_bytes_of_the_golden_store() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/format/log.md");
     let page = fs::read_to_string(&path).unwrap();
-    let directory = golden_store().await;
+    let directory = V1.copy().await;
     let (mut file, mut lines, mut expected) = (None, 0, String::new());
     for line in page.lines() {
         let mut shown = line.to_owned();

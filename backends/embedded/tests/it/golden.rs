@@ -1,5 +1,5 @@
-//! A store that this version of the format wrote, kept as files: every later version must read it as
-//! it was written. With `ANNALS_BLESS=1` the files are written anew, for a new version of the format.
+//! Stores of each version of the format, kept as files: every later version must read them as they were
+//! written. With `ANNALS_BLESS=1` the files of the newest are written anew.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -14,45 +14,65 @@ use annals_embedded::{EmbeddedStore, Settings};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use tempfile::TempDir;
 
-/// Where the files are, each compressed, since most of a segment is zero.
-fn golden_directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/store-v1")
+/// A store that is kept as files, each compressed, since most of a segment is zero.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Golden {
+    name: &'static str,
+    /// The bounds of `fill`.
+    fill: (u64, u64),
+    segments: u64,
+    segments_compacted: u64,
+    frames: u64,
 }
 
-/// A copy of the golden store in a directory of its own; made anew if it is blessed.
-pub(crate) async fn golden_store() -> TempDir {
-    static BLESSED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    if std::env::var_os("ANNALS_BLESS").is_some() {
-        BLESSED.get_or_init(bless).await;
-    }
-    let directory = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(golden_directory()).unwrap() {
-        let path = file.unwrap().path();
-        let mut bytes = Vec::new();
-        GzDecoder::new(fs::File::open(&path).unwrap()).read_to_end(&mut bytes).unwrap();
-        fs::write(directory.path().join(path.file_stem().unwrap()), bytes).unwrap();
-    }
-    directory
-}
+/// Written before there was compaction.
+pub(crate) const V1: Golden =
+    Golden { name: "store-v1", fill: (0, 3), segments: 2, segments_compacted: 0, frames: 12 };
 
-async fn bless() {
-    let directory = tempfile::tempdir().unwrap();
-    write_store(directory.path()).await;
-    let golden = golden_directory();
-    if golden.exists() {
-        fs::remove_dir_all(&golden).unwrap();
+/// Two of its three segments are compacted, and one append is a gap.
+pub(crate) const V2: Golden =
+    Golden { name: "store-v2", fill: (1, 8), segments: 3, segments_compacted: 2, frames: 18 };
+
+impl Golden {
+    fn directory(self) -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(self.name)
     }
-    fs::create_dir_all(&golden).unwrap();
-    for file in fs::read_dir(directory.path()).unwrap() {
-        let path = file.unwrap().path();
-        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        if name == "lock" {
-            continue;
+
+    /// A copy of the store in a directory of its own; made anew if the newest is blessed.
+    pub(crate) async fn copy(self) -> TempDir {
+        static BLESSED: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
+        if std::env::var_os("ANNALS_BLESS").is_some() {
+            BLESSED.get_or_init(|| V2.bless()).await;
         }
-        let packed = fs::File::create(golden.join(format!("{name}.gz"))).unwrap();
-        let mut encoder = GzEncoder::new(packed, Compression::best());
-        encoder.write_all(&fs::read(&path).unwrap()).unwrap();
-        encoder.finish().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        for file in fs::read_dir(self.directory()).unwrap() {
+            let path = file.unwrap().path();
+            let mut bytes = Vec::new();
+            GzDecoder::new(fs::File::open(&path).unwrap()).read_to_end(&mut bytes).unwrap();
+            fs::write(directory.path().join(path.file_stem().unwrap()), bytes).unwrap();
+        }
+        directory
+    }
+
+    async fn bless(self) {
+        let directory = tempfile::tempdir().unwrap();
+        write_store(directory.path()).await;
+        let golden = self.directory();
+        if golden.exists() {
+            fs::remove_dir_all(&golden).unwrap();
+        }
+        fs::create_dir_all(&golden).unwrap();
+        for file in fs::read_dir(directory.path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if name == "lock" {
+                continue;
+            }
+            let packed = fs::File::create(golden.join(format!("{name}.gz"))).unwrap();
+            let mut encoder = GzEncoder::new(packed, Compression::best());
+            encoder.write_all(&fs::read(&path).unwrap()).unwrap();
+            encoder.finish().unwrap();
+        }
     }
 }
 
@@ -108,7 +128,7 @@ fn snapshot(number: u64, metadata: Option<Payload>) -> Snapshot {
     }
 }
 
-/// Every kind of frame, over two segments, the first of them sealed.
+/// Every kind of frame, over three segments, two of them compacted.
 async fn write_store(path: &Path) {
     let settings = Settings::default().with_segment_bytes(Settings::SEGMENT_BYTES_MIN);
     let store = EmbeddedStore::builder(path).settings(settings).open().unwrap();
@@ -138,6 +158,16 @@ async fn write_store(path: &Path) {
     let save = OffsetSave { name: "results".into(), expected: OffsetRevision::NONE, offset };
     let late = append("account|alice", 2, alice_writer(), vec![deposited(7)]);
     store.append(late.with_offset_save(save)).await.unwrap();
+    // A delete counts when its own segment is sealed.
+    store.delete_to(&id("fill"), nr(V2.fill.0)).await.unwrap();
+    for number in 4..=V2.fill.1 {
+        let events = filler(u8::try_from(number).unwrap());
+        store.append(append("fill", number - 1, alice_writer(), events)).await.unwrap();
+    }
+    while store.stats().sealed_segments < 2 {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(store.compact(10).await.unwrap().segments_rewritten, V2.segments_compacted);
     store.close().await.unwrap();
 }
 
@@ -155,21 +185,25 @@ fn stored(first: u64, writer: &WriterId, events: Vec<NewEvent>) -> Vec<StoredEve
     stored.collect()
 }
 
-/// All events that are not deleted, in the order of commits.
-pub(crate) fn expected_events() -> Vec<(PersistenceId, StoredEvent)> {
-    let alice = stored(1, &alice_writer(), alice_first()).split_off(1);
-    let bob = stored(7, &WriterId::new("import-1"), bob_first());
-    let fill =
-        (1..=3).flat_map(|number| stored(u64::from(number), &alice_writer(), filler(number)));
-    let late = stored(3, &alice_writer(), vec![deposited(7)]);
-    let of = |text: &'static str| move |event| (id(text), event);
-    let (alice, bob) =
-        (alice.into_iter().map(of("account|alice")), bob.into_iter().map(of("account|bob")));
-    alice
-        .chain(bob)
-        .chain(fill.map(of("fill")))
-        .chain(late.into_iter().map(of("account|alice")))
-        .collect()
+impl Golden {
+    /// All events that are not deleted, in the order of commits.
+    pub(crate) fn events(self) -> Vec<(PersistenceId, StoredEvent)> {
+        let alice = stored(1, &alice_writer(), alice_first()).split_off(1);
+        let bob = stored(7, &WriterId::new("import-1"), bob_first());
+        let fill =
+            |number: u64| stored(number, &alice_writer(), filler(u8::try_from(number).unwrap()));
+        let (deleted_to, highest) = self.fill;
+        let late = stored(3, &alice_writer(), vec![deposited(7)]);
+        let of = |text: &'static str| move |event| (id(text), event);
+        let (alice, bob) =
+            (alice.into_iter().map(of("account|alice")), bob.into_iter().map(of("account|bob")));
+        alice
+            .chain(bob)
+            .chain((deleted_to + 1..=3).flat_map(fill).map(of("fill")))
+            .chain(late.into_iter().map(of("account|alice")))
+            .chain((4..=highest).flat_map(fill).map(of("fill")))
+            .collect()
+    }
 }
 
 async fn page(store: &EmbeddedStore, scope: &Scope) -> Vec<Envelope> {
@@ -178,8 +212,8 @@ async fn page(store: &EmbeddedStore, scope: &Scope) -> Vec<Envelope> {
     page.events().to_vec()
 }
 
-async fn assert_is_as_written(store: &EmbeddedStore) {
-    let expected = expected_events();
+async fn assert_is_as_written(store: &EmbeddedStore, golden: Golden) {
+    let expected = golden.events();
     let all = page(store, &Scope::All).await;
     let read: Vec<_> =
         all.iter().map(|found| (found.persistence_id.clone(), found.event.clone())).collect();
@@ -192,12 +226,14 @@ async fn assert_is_as_written(store: &EmbeddedStore) {
         .cloned()
         .collect();
     assert_eq!(tagged, with_tag);
-    assert_eq!(tagged.len(), 4);
+    assert_eq!(tagged.len() as u64, 1 + golden.fill.1 - golden.fill.0);
 
     let of = |deleted_to, highest| Bounds { deleted_to: nr(deleted_to), highest: nr(highest) };
-    for (text, bounds) in
-        [("account|alice", of(1, 3)), ("account|bob", of(6, 7)), ("fill", of(0, 3))]
-    {
+    for (text, bounds) in [
+        ("account|alice", of(1, 3)),
+        ("account|bob", of(6, 7)),
+        ("fill", of(golden.fill.0, golden.fill.1)),
+    ] {
         assert_eq!(store.bounds(&id(text)).await.unwrap(), bounds, "{text}");
         let events = store.read_all(&id(text), SeqRange::ALL).await.unwrap();
         let own = expected.iter().filter(|(of, _)| *of == id(text)).map(|(_, event)| event.clone());
@@ -225,24 +261,37 @@ async fn assert_is_as_written(store: &EmbeddedStore) {
     assert_eq!(ids, ["account|alice", "account|bob", "fill"]);
 
     let verified = store.verify().await.unwrap();
-    assert_eq!((verified.segments, verified.frames), (2, 12));
+    assert_eq!((verified.segments, verified.frames), (golden.segments, golden.frames));
+    assert_eq!(verified.segments_compacted, golden.segments_compacted);
 }
 
-#[tokio::test]
-async fn a_store_of_version_1_is_read_as_it_was_written() {
-    let directory = golden_store().await;
+async fn assert_is_read_as_it_was_written(golden: Golden) {
+    let directory = golden.copy().await;
     let reading = EmbeddedStore::builder(directory.path()).open_read_only().unwrap();
-    assert_is_as_written(&reading).await;
+    assert_is_as_written(&reading, golden).await;
 
     let writing = EmbeddedStore::builder(directory.path()).open().unwrap();
-    assert_is_as_written(&writing).await;
-    assert_eq!(writing.stats().sealed_segments, 1, "the index file is used, not made anew");
+    assert_is_as_written(&writing, golden).await;
+    assert_eq!(
+        writing.stats().sealed_segments as u64,
+        golden.segments - 1,
+        "the index file is used, not made anew"
+    );
     writing.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_store_of_version_1_goes_on_after_what_it_holds() {
-    let directory = golden_store().await;
+async fn a_store_of_version_1_is_read_as_it_was_written() {
+    assert_is_read_as_it_was_written(V1).await;
+}
+
+#[tokio::test]
+async fn a_store_of_version_2_is_read_as_it_was_written() {
+    assert_is_read_as_it_was_written(V2).await;
+}
+
+async fn assert_goes_on_after_what_it_holds(golden: Golden) {
+    let directory = golden.copy().await;
     let store = EmbeddedStore::builder(directory.path()).open().unwrap();
     let more =
         Append::new(AppendId::new(99), id("account|bob"), nr(7), alice_writer(), bob_first());
@@ -251,14 +300,23 @@ async fn a_store_of_version_1_goes_on_after_what_it_holds() {
 
     let store = EmbeddedStore::builder(directory.path()).open().unwrap();
     let all = page(&store, &Scope::All).await;
-    assert_eq!(all.len(), expected_events().len() + 1);
+    assert_eq!(all.len(), golden.events().len() + 1);
     assert_eq!(all.last().unwrap().event.seq_nr, nr(8));
     store.close().await.unwrap();
 }
 
 #[tokio::test]
-async fn a_store_of_version_1_is_indexed_anew_from_its_log_alone() {
-    let directory = golden_store().await;
+async fn a_store_of_version_1_goes_on_after_what_it_holds() {
+    assert_goes_on_after_what_it_holds(V1).await;
+}
+
+#[tokio::test]
+async fn a_store_of_version_2_goes_on_after_what_it_holds() {
+    assert_goes_on_after_what_it_holds(V2).await;
+}
+
+async fn assert_is_indexed_anew_from_its_log_alone(golden: Golden) {
+    let directory = golden.copy().await;
     for file in fs::read_dir(directory.path()).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "idx" || extension == "run") {
@@ -266,6 +324,16 @@ async fn a_store_of_version_1_is_indexed_anew_from_its_log_alone() {
         }
     }
     let store = EmbeddedStore::builder(directory.path()).open().unwrap();
-    assert_is_as_written(&store).await;
+    assert_is_as_written(&store, golden).await;
     store.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_of_version_1_is_indexed_anew_from_its_log_alone() {
+    assert_is_indexed_anew_from_its_log_alone(V1).await;
+}
+
+#[tokio::test]
+async fn a_store_of_version_2_is_indexed_anew_from_its_log_alone() {
+    assert_is_indexed_anew_from_its_log_alone(V2).await;
 }

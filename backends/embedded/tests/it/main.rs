@@ -21,6 +21,7 @@ mod format_document;
 mod fuzz;
 mod golden;
 mod kill;
+mod kill_compacting;
 mod live;
 mod model;
 mod power_loss;
