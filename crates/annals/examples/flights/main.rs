@@ -74,7 +74,7 @@ async fn run(options: &Options) -> Result<(), Failure> {
     let closed = store.close().await;
     outcome?;
     closed?;
-    suggest(report, &url, &file);
+    suggest(report, &url, store.capabilities().tags, &file);
     Ok(())
 }
 
@@ -210,18 +210,25 @@ async fn show_board(
     Ok(())
 }
 
-/// Names commands that look into the store.
-fn suggest(report: Report, url: &str, file: &File) {
+/// Names three commands that look into the store, which is read by tag if it has `tags`.
+fn suggest(report: Report, url: &str, tags: bool, file: &File) {
     if url.starts_with("memory:") {
         report.line("the store ends with this program: --store embedded:PATH keeps it");
         return;
     }
-    let program = "cargo run --release -p annals-cli --";
+    let feature = match url.split(':').next() {
+        Some(server @ ("cassandra" | "dynamodb")) => format!(" --features {server}"),
+        _ => String::new(),
+    };
+    let program = format!("cargo run --release -p annals-cli{feature} --");
     let store = format!("--store '{url}'");
-    let carrier = file.rows.first().map_or("UA", |row| row.key.carrier.as_str());
+    let across = match file.rows.first() {
+        Some(row) if tags => format!("events tag {} {store} --max 3", row.key.carrier),
+        _ => format!("ids list {store}"),
+    };
     let aircraft = busiest(file).into_iter().next().map_or(String::new(), |(id, _)| id);
     report.line("look into it:");
-    report.line(format_args!("  {program} events tag {carrier} {store} --max 3"));
+    report.line(format_args!("  {program} {across}"));
     report.line(format_args!(
         "  {program} events list '{}|{aircraft}' {store} --max 3",
         Aircraft::ENTITY_TYPE
