@@ -68,7 +68,7 @@ impl<T: Tables> Claims<T> {
         let owner = self.owner(id);
         let mut owner = owner.lock().await;
         owner.begin(writer);
-        if !self.still_holds(id, &mut owner).await? {
+        if !self.still_holds(id, &mut owner).await? || !self.ends_as_known(id, &owner).await? {
             self.claim(id, &mut owner).await?;
         }
         let end = owner.end();
@@ -117,8 +117,9 @@ impl<T: Tables> Claims<T> {
         let mut retry = self.retry();
         loop {
             let claim = match owner.settled_claim() {
-                Some(claim) => claim,
-                None => self.claim(id, &mut owner).await?,
+                Some(claim) if to <= owner.end().highest => claim,
+                Some(claim) if self.ends_as_known(id, &owner).await? => claim,
+                _ => self.claim(id, &mut owner).await?,
             };
             let (before, to) = (owner.end().deleted_to, to.min(owner.end().highest));
             if to <= before {
@@ -208,6 +209,16 @@ impl<T: Tables> Claims<T> {
             owner.lost();
         }
         Ok(verdict == Verdict::Passed)
+    }
+
+    /// Whether the history ends where this process left it, also if a JVM, which knows no claims, wrote
+    /// since. If it does not, the entity has to be claimed anew: from its new end on.
+    async fn ends_as_known(&self, id: &PersistenceId, owner: &Owner) -> Result<bool> {
+        let Some(row) = owner.claim_row(&self.process) else { return Ok(false) };
+        let (found, known) = (self.tables.find_end(id, &row).await?, owner.end());
+        Ok(found.is_some_and(|found| {
+            (found.highest, found.deleted_to) == (known.highest, known.deleted_to)
+        }))
     }
 
     async fn claim(&self, id: &PersistenceId, owner: &mut Owner) -> Result<Claim> {

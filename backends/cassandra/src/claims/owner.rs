@@ -2,10 +2,11 @@
 //! appends whose outcome is open, and the receipts that it gave last.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use annals_core::{AppendId, SeqNr, SeqRange, WriterId};
 
-use super::claim::Claim;
+use super::claim::{Claim, ClaimRow};
 use super::claimant::{End, Won};
 
 /// Receipts that are kept for appends that are repeated.
@@ -51,6 +52,8 @@ pub(crate) enum Outcome {
 #[derive(Debug, Clone, Copy)]
 struct Held {
     claim: Claim,
+    /// The first number that it may write.
+    from_seq: SeqNr,
     end: End,
     /// Whether an append under it was left without an answer.
     unsettled: bool,
@@ -84,6 +87,12 @@ impl Owner {
         self.held.filter(|held| !held.unsettled).map(|held| held.claim)
     }
 
+    /// What the claim row of `process`, this one, says, if the claim is held.
+    pub(crate) fn claim_row(&self, process: &Arc<str>) -> Option<ClaimRow> {
+        let Held { claim, from_seq, end, .. } = self.held?;
+        Some(ClaimRow { claim, process: process.clone(), from_seq, deleted_to: end.deleted_to })
+    }
+
     /// Where the history ends, as far as this process knows.
     pub(crate) fn end(&self) -> End {
         self.held.map(|held| held.end).unwrap_or_default()
@@ -91,8 +100,8 @@ impl Owner {
 
     /// A claim was won.
     pub(crate) fn won(&mut self, won: Won) {
-        let Won { claim, end, .. } = won;
-        self.held = Some(Held { claim, end, unsettled: false });
+        let Won { claim, from_seq, end } = won;
+        self.held = Some(Held { claim, from_seq, end, unsettled: false });
     }
 
     /// The claim may acknowledge nothing more.

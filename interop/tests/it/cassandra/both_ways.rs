@@ -29,6 +29,8 @@ mod claims {
         appends_that_annals_writes: annals_writes::appends_are_whole_and_in_order;
         ten_hand_overs: hand_over::ten_times;
         a_recovery_meanwhile: hand_over::a_recovery_sees_what_came_meanwhile;
+        a_begin_meanwhile: hand_over::a_begin_alone_sees_what_came_meanwhile;
+        deletes_by_annals: deletes::by_annals;
         deletes_by_pekko: deletes::by_pekko;
         snapshots_by_pekko: snapshots::by_pekko;
         snapshots_by_annals: snapshots::by_annals;
