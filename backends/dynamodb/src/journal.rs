@@ -34,7 +34,7 @@ impl Journal for DynamoDb {
 
     async fn bounds(&self, id: &PersistenceId) -> Result<Bounds> {
         let _running = self.inner.enter().await?;
-        read::bounds(&self.inner, id).await
+        read::bounds(&self.inner, id, SeqNr::FIRST).await
     }
 
     async fn delete_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {

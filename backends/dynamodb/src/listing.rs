@@ -176,7 +176,8 @@ impl Inner {
         let asked: Vec<Item> = std::iter::once(first).chain(others).collect();
         let what = format!("listing {id}");
         let table = &self.settings.journal_table;
-        let found = self.client.get_all(what, table, asked, self.settings.limits.max_batch_get);
+        let found =
+            self.client.get_all(what, table, asked, names::PAR, self.settings.limits.max_batch_get);
         Ok(found.await?.is_empty().then_some(id))
     }
 

@@ -6,8 +6,8 @@ use annals_core::{
     Result, Scope, SeqNr, SeqRange, Wakeup,
 };
 use async_trait::async_trait;
-use futures_util::StreamExt;
 
+use crate::read::Replay;
 use crate::store::{DynamoDb, PAGE_BYTES};
 
 #[async_trait]
@@ -59,24 +59,23 @@ impl ReadJournal for DynamoDb {
 impl DynamoDb {
     /// The first events of `range`, as many as are asked for and fit a page.
     async fn events(&self, id: &PersistenceId, range: SeqRange, events_max: usize) -> Result<Page> {
-        let bounds = self.bounds(id).await?;
-        let from = range.from.max(bounds.deleted_to.next());
-        let to = range.to.min(bounds.highest);
+        let _running = self.inner.enter().await?;
         let behind = |seq_nr: SeqNr| self.inner.positions.event(id, seq_nr);
-        if from > to {
+        // No more than can be wanted: a replay reads ahead.
+        let count = u64::try_from(events_max).unwrap_or(u64::MAX);
+        let (there, mut replay) =
+            Replay::begin(self.inner.clone(), id.clone(), range, count).await?;
+        if there.is_empty() {
             // What was looked through is not looked at again.
-            let seen = to.min(bounds.highest);
+            let seen = there.to;
             let next = (!seen.is_zero() && seen >= range.from).then(|| behind(seen));
             return Ok(Page::new(Vec::new(), next, true));
         }
-        // No more than can be wanted: a replay reads ahead.
-        let count = u64::try_from(events_max).unwrap_or(u64::MAX);
-        let last = to.min(from.previous().plus(count));
-        let mut batches = self.replay(id, SeqRange::new(from, last));
+        let last = there.to.min(there.from.previous().plus(count));
         let mut events: Vec<Envelope> = Vec::new();
         let mut bytes = 0;
-        while let Some(batch) = batches.next().await {
-            for event in batch?.events {
+        while let Some(batch) = replay.next_batch().await? {
+            for event in batch.events {
                 if !events.is_empty() && bytes + event.size_bytes() > PAGE_BYTES {
                     let next = events.last().map(|envelope| envelope.offset.clone());
                     return Ok(Page::new(events, next, false));
@@ -86,7 +85,7 @@ impl DynamoDb {
                 events.push(Envelope { offset, persistence_id: id.clone(), event });
             }
         }
-        Ok(Page::new(events, Some(behind(last)), last >= to))
+        Ok(Page::new(events, Some(behind(last)), last >= there.to))
     }
 }
 

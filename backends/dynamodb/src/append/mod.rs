@@ -105,7 +105,7 @@ enum Begin {
 }
 
 async fn begin(inner: &Inner, append: &Append) -> Result<Begin> {
-    let bounds = bounds(inner, append.id()).await?;
+    let bounds = bounds(inner, append.id(), append.after()).await?;
     if bounds.highest == append.after() {
         return Ok(if append.after().is_zero() { Begin::Fresh } else { Begin::Next });
     }
@@ -145,7 +145,7 @@ fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
 
 /// The conflict that a writer meets who is not at the end.
 async fn conflict(inner: &Inner, append: &Append) -> Error {
-    match bounds(inner, append.id()).await {
+    match bounds(inner, append.id(), append.after()).await {
         Ok(bounds) => conflict_at(append, bounds.highest),
         Err(error) => error.context(format_args!(
             "the append to {} after {} met another writer; how far that one got is not known",

@@ -244,6 +244,7 @@ impl Client {
         what: impl fmt::Display,
         table: &str,
         keys: Vec<Item>,
+        projection: &str,
         keys_max: usize,
     ) -> Result<Vec<Item>> {
         let mut found = Vec::new();
@@ -251,7 +252,7 @@ impl Client {
         let mut retry = self.retry.start(self.jitter.clone());
         while !rest.is_empty() {
             let later = rest.split_off(rest.len().min(keys_max));
-            let (items, unprocessed) = self.get_some(&what, table, &rest).await?;
+            let (items, unprocessed) = self.get_some(&what, table, &rest, projection).await?;
             let progress = unprocessed.len() < rest.len();
             found.extend(items);
             if !unprocessed.is_empty() {
@@ -272,10 +273,13 @@ impl Client {
         what: impl fmt::Display,
         table: &str,
         keys: &[Item],
+        projection: &str,
     ) -> Result<(Vec<Item>, Vec<Item>)> {
         self.read(what, || {
-            let asked =
-                KeysAndAttributes::builder().set_keys(Some(keys.to_vec())).consistent_read(true);
+            let asked = KeysAndAttributes::builder()
+                .set_keys(Some(keys.to_vec()))
+                .projection_expression(projection)
+                .consistent_read(true);
             let request = asked.build().map(|asked| {
                 self.sdk
                     .batch_get_item()

@@ -6,5 +6,5 @@ mod replay;
 mod whole;
 
 pub(crate) use bounds::{HEADER, Marks, bounds, highest, item_at, marks};
-pub(crate) use replay::replay;
+pub(crate) use replay::{Replay, replay};
 pub(crate) use whole::HELD_BYTES_MAX;

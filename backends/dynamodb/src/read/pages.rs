@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use annals_core::{PersistenceId, Result, SeqRange};
 use futures_util::StreamExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, ready};
 use futures_util::stream::FuturesOrdered;
 
 use crate::client::{ItemPage, Query};
-use crate::item::Item;
+use crate::item::{Item, names, number_of};
 use crate::keys::{Group, num};
 use crate::store::Inner;
 
@@ -17,6 +17,14 @@ use crate::store::Inner;
 pub(super) struct Items {
     pub(super) group: Group,
     pub(super) items: Vec<Item>,
+}
+
+/// A page of the range's first group that was read before the range was known, and may go beyond it.
+#[derive(Debug)]
+pub(super) struct FirstPage {
+    pub(super) group: Group,
+    pub(super) query: Query,
+    pub(super) page: ItemPage,
 }
 
 /// A page on its way, with the query that it belongs to.
@@ -32,12 +40,25 @@ pub(super) struct Pages {
     ahead: FuturesOrdered<Ahead>,
     /// The rest of the group that is being delivered.
     current: Option<(Group, Query, Item)>,
+    /// The group whose pages may hold more than the range.
+    wide: Option<Group>,
 }
 
 impl Pages {
-    pub(super) fn new(inner: Arc<Inner>, id: PersistenceId, range: SeqRange) -> Self {
-        let next = Group::of(range.from);
-        Self { inner, id, range, next, ahead: FuturesOrdered::new(), current: None }
+    pub(super) fn new(
+        inner: Arc<Inner>,
+        id: PersistenceId,
+        range: SeqRange,
+        first: Option<FirstPage>,
+    ) -> Self {
+        let mut next = Group::of(range.from);
+        let mut ahead: FuturesOrdered<Ahead> = FuturesOrdered::new();
+        let wide = first.as_ref().map(|first| first.group);
+        if let Some(FirstPage { group, query, page }) = first {
+            next = group.next();
+            ahead.push_back(Box::pin(ready(Ok((group, query, page)))));
+        }
+        Self { inner, id, range, next, ahead, current: None, wide }
     }
 
     /// The next page, `None` behind the last one. A page may be empty.
@@ -56,7 +77,11 @@ impl Pages {
             }
         };
         self.current = page.next.map(|after| (group, query, after));
-        Ok(Some(Items { group, items: page.items }))
+        let mut items = page.items;
+        if self.wide == Some(group) {
+            items.retain(|item| self.is_in_range(group, item));
+        }
+        Ok(Some(Items { group, items }))
     }
 
     fn read_ahead(&mut self) {
@@ -73,6 +98,13 @@ impl Pages {
         }
     }
 
+    /// An item without a number is let through to who says what is wrong with it.
+    fn is_in_range(&self, group: Group, item: &Item) -> bool {
+        let num = number_of(item, names::NUM).ok().flatten();
+        num.and_then(|num| group.at(num))
+            .is_none_or(|seq_nr| self.range.from <= seq_nr && seq_nr <= self.range.to)
+    }
+
     fn query(&self, group: Group) -> Query {
         let from = num(self.range.from.max(group.first()));
         let to = num(self.range.to.min(group.last()));
@@ -81,6 +113,6 @@ impl Pages {
     }
 }
 
-fn what(id: &PersistenceId) -> String {
+pub(super) fn what(id: &PersistenceId) -> String {
     format!("reading events of {id}")
 }

@@ -11,6 +11,7 @@ mod large;
 mod lost;
 mod pekko_items;
 mod raw;
+mod reading;
 mod refused;
 mod rivals;
 mod snapshots;

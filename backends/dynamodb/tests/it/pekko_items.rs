@@ -244,6 +244,21 @@ fn a_lost_high_mark_hides_nothing() {
     });
 }
 
+/// As above, in the group that is looked at beside the marks.
+#[test]
+fn a_lost_first_high_mark_hides_nothing() {
+    runtime().block_on(async {
+        let pekko = Pekko::new().await;
+        for seq_nr in (1..=105).filter(|seq_nr| *seq_nr != 99) {
+            pekko.event(seq_nr, None).await;
+        }
+        assert_eq!(pekko.highest().await, 105);
+        assert_eq!(pekko.numbers(Holes::Skip, 1, 1000).await.unwrap().len(), 104);
+        let error = pekko.numbers(Holes::Refuse, 1, 1000).await.unwrap_err();
+        assert!(error.message().contains("has no events 99-99"), "{error}");
+    });
+}
+
 #[test]
 fn a_mark_without_its_event_still_counts() {
     runtime().block_on(async {

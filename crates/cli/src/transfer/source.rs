@@ -9,12 +9,14 @@ use annals::{
     Bounds, Envelope, Error, Offset, PersistenceId, Result, Scope, SeqNr, Snapshot,
     SnapshotCriteria, SnapshotStoreExt, Store,
 };
-use futures_util::StreamExt;
+use futures_util::TryStreamExt;
 
 use crate::report::Outcome;
 
 /// Events that are read at a time.
 const EVENTS_MAX: usize = 512;
+/// Entities that are asked at a time how far they reach.
+const IDS_AT_A_TIME: usize = 32;
 /// Snapshots of one entity that are listed at a time.
 const INFOS_MAX: usize = 256;
 
@@ -40,13 +42,16 @@ impl Source {
     /// # Errors
     /// What the store answers.
     pub(crate) async fn begin(store: Store) -> Result<Self> {
-        let mut ids = Vec::new();
-        let mut listed = Query::new(store.read_journal.clone()).ids(Extent::Current, None);
-        while let Some(entry) = listed.next().await {
-            let id = entry?.persistence_id;
-            let bounds = store.journal.bounds(&id).await?;
-            ids.push((id, bounds));
-        }
+        let listed = Query::new(store.read_journal.clone()).ids(Extent::Current, None);
+        let bounds = |entry: annals::IdEntry| {
+            let journal = store.journal.clone();
+            async move {
+                let id = entry.persistence_id;
+                let bounds = journal.bounds(&id).await?;
+                Ok((id, bounds))
+            }
+        };
+        let ids = listed.map_ok(bounds).try_buffered(IDS_AT_A_TIME).try_collect().await?;
         let extent = match store.read_journal.capabilities().all_events {
             true => Extents::Log(store.read_journal.end(&Scope::All).await?),
             false => Extents::Ids,
