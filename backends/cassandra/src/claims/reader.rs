@@ -31,6 +31,8 @@ pub(crate) struct ClaimReader {
     reading: Option<Reading>,
     /// Since when the same revoked claim is met.
     waiting: Option<(Claim, tokio::time::Instant)>,
+    /// The event that was missing below the end of the history, when it was read last.
+    missing: Option<SeqNr>,
     finished: bool,
 }
 
@@ -46,7 +48,7 @@ impl ClaimReader {
         // Number 0 means the same as 1.
         let range = SeqRange::new(range.from.max(SeqNr::FIRST), range.to);
         let (delivered, finished) = (range.from.previous(), range.is_empty());
-        Self { id, range, delivered, reading: None, waiting: None, finished }
+        Self { id, range, delivered, reading: None, waiting: None, missing: None, finished }
     }
 
     /// The next events, ascending and without a hole; `None` at the end.
@@ -137,6 +139,12 @@ impl ClaimReader {
                 row.from_seq
             )));
         }
+        if reading.rows.go_on()
+            && reading.history.end() < self.range.to
+            && self.is_hole(server, &reading.history, &now).await?
+        {
+            return Ok(Vec::new());
+        }
         if reading.history.is_foreign() && row.process == *claims.process() {
             claims.met_foreign(&self.id).await;
         }
@@ -148,6 +156,31 @@ impl ClaimReader {
             self.wait(claims, row).await?;
         }
         self.deliver(rows)
+    }
+
+    /// Whether an event is missing below the end of the history. That is to be read anew: rows may have come
+    /// while they were read.
+    ///
+    /// # Errors
+    /// `Corrupt` if it was missing before: an append is begun when the one before it is acknowledged.
+    async fn is_hole(
+        &mut self,
+        server: &Server,
+        history: &History<EventRow>,
+        row: &ClaimRow,
+    ) -> Result<bool> {
+        let Some(end) = server.find_end(&self.id, row).await? else { return Ok(true) };
+        let missing = history.end().next();
+        if end.highest < missing {
+            return Ok(false);
+        }
+        if self.missing.replace(missing) == Some(missing) {
+            return Err(Error::corrupt(format!(
+                "event {missing} of {} is missing, though its history goes on to {}",
+                self.id, end.highest
+            )));
+        }
+        Ok(true)
     }
 
     /// The newest claim is revoked: its last append is decided by whoever claims next, which in the end is

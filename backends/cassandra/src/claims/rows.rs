@@ -145,6 +145,11 @@ impl RowsUp {
         }
         Ok(in_order(rows))
     }
+
+    /// Whether rows of higher numbers were met than the last one that was asked for.
+    pub(crate) fn go_on(&self) -> bool {
+        self.streams.iter().any(|stream| !stream.rows.is_empty())
+    }
 }
 
 /// Downwards from the end.

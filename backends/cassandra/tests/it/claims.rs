@@ -323,3 +323,35 @@ async fn nodes_may_die_and_stand_still() {
         assert!(acknowledged > 0, "nothing of {id} was acknowledged");
     }
 }
+
+/// Rows that are gone from the middle are told, also past the claim's begin: that an end was reached would
+/// be a wrong answer. (Of the last append nothing tells that it was there.)
+#[tokio::test]
+async fn events_that_are_missing_in_the_middle_are_corrupt() {
+    let settings = settings("claims_missing");
+    let store = support::open(settings.clone()).await.unwrap();
+    let session = support::session().await;
+    for missing in [1_i64, 2, 5, 8, 14] {
+        let id = id("missing");
+        for after in 0..15 {
+            let append = append(&id, SeqNr::new(after).unwrap(), "writer", "x", 1);
+            store.append(append).await.unwrap();
+        }
+        let (keyspace, table) = (&settings.journal.keyspace, &settings.journal.table);
+        let lost = format!(
+            "DELETE FROM {keyspace}.{table} WHERE persistence_id = ? AND partition_nr = ? AND \
+             sequence_nr = ?"
+        );
+        for partition in [(missing - 1) / 7, (missing - 1) / 7 + 1] {
+            session.query_unpaged(&*lost, (id.as_str(), partition, missing)).await.unwrap();
+        }
+
+        let error = store.read_all(&id, SeqRange::ALL).await.unwrap_err();
+
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains(&format!("event {missing} of")), "{error}");
+        let before = SeqRange::new(nr(1), nr(u64::try_from(missing - 1).unwrap()));
+        let whole = store.read_all(&id, before).await.unwrap();
+        assert_eq!(i64::try_from(whole.len()).unwrap(), missing - 1, "what precedes it is there");
+    }
+}

@@ -2,7 +2,7 @@
 
 use annals_cassandra::{CassandraSettings, Fencing, PartitionSize, ReplayFilterMode, TagWriters};
 use annals_conformance::{Fixture, Missing, Scale};
-use annals_core::{Result, Store};
+use annals_core::{PersistenceId, Result, SeqNr, Store};
 
 use crate::support;
 
@@ -20,7 +20,12 @@ impl Cassandra {
     }
 
     fn settings(&self, place: &str) -> CassandraSettings {
-        let name = if place == "main" { self.name.to_owned() } else { format!("{}_o", self.name) };
+        // Tables cost seconds: places share them where no id is damaged in one and used in another.
+        let name = match place {
+            "main" => self.name.to_owned(),
+            "second" | "third" if self.fencing == Fencing::Lwt => format!("{}_{place}", self.name),
+            _ => format!("{}_o", self.name),
+        };
         let mut settings = support::settings(&name).with_fencing(self.fencing);
         settings.journal.target_partition_size = PartitionSize::new(self.partition_events).unwrap();
         settings.append_bytes_max = 1 << 20;
@@ -42,14 +47,21 @@ impl Fixture for Cassandra {
     }
 
     fn lacks(&self) -> &[Missing] {
-        const ALWAYS: &[Missing] = &[
+        const CLAIMED: &[Missing] = &[
             Missing::Slices,
             Missing::AllEvents,
             Missing::Offsets,
             Missing::LostAcknowledgement,
             Missing::SnapshotSaveFailure,
-            Missing::SnapshotDamage,
+            // Nothing tells of a last event that it was there.
             Missing::EventDamage,
+        ];
+        const CONDITIONAL: &[Missing] = &[
+            Missing::Slices,
+            Missing::AllEvents,
+            Missing::Offsets,
+            Missing::LostAcknowledgement,
+            Missing::SnapshotSaveFailure,
         ];
         const UNFENCED: &[Missing] = &[
             Missing::Exclusive,
@@ -59,10 +71,13 @@ impl Fixture for Cassandra {
             Missing::Offsets,
             Missing::LostAcknowledgement,
             Missing::SnapshotSaveFailure,
-            Missing::SnapshotDamage,
             Missing::EventDamage,
         ];
-        if self.fencing == Fencing::Off { UNFENCED } else { ALWAYS }
+        match self.fencing {
+            Fencing::Lwt => CONDITIONAL,
+            Fencing::Off => UNFENCED,
+            _ => CLAIMED,
+        }
     }
 
     fn namespace(&self) -> String {
@@ -81,6 +96,37 @@ impl Fixture for Cassandra {
 
     fn keeps_timestamps(&self) -> bool {
         false
+    }
+
+    async fn damage_snapshot(&self, place: &str, id: &PersistenceId, seq_nr: SeqNr) -> bool {
+        let settings = self.settings(place);
+        let (keyspace, table) = (&settings.snapshot.keyspace, &settings.snapshot.table);
+        let lost = format!(
+            "DELETE snapshot_data FROM {keyspace}.{table} WHERE persistence_id = ? AND sequence_nr = ?"
+        );
+        let number = i64::try_from(seq_nr.get()).unwrap();
+        support::session().await.query_unpaged(lost, (id.as_str(), number)).await.unwrap();
+        true
+    }
+
+    async fn damage_event(&self, place: &str, id: &PersistenceId, seq_nr: SeqNr) -> bool {
+        if self.lacks().contains(&Missing::EventDamage) {
+            return false;
+        }
+        let settings = self.settings(place);
+        let (keyspace, table) = (&settings.journal.keyspace, &settings.journal.table);
+        let (number, one) = (i64::try_from(seq_nr.get()).unwrap(), 1);
+        let size = i64::try_from(self.partition_events).unwrap();
+        let session = support::session().await;
+        // An append that did not fit into its own partition is in the next one.
+        for partition in [(number - one) / size, (number - one) / size + 1] {
+            let lost = format!(
+                "DELETE FROM {keyspace}.{table} WHERE persistence_id = ? AND partition_nr = ? AND \
+                 sequence_nr = ?"
+            );
+            session.query_unpaged(lost, (id.as_str(), partition, number)).await.unwrap();
+        }
+        true
     }
 }
 
