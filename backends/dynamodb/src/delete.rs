@@ -3,13 +3,11 @@
 //! The keys stay because a writer that slept through the delete would otherwise find its place free. An
 //! interrupted delete goes on from `annals_swept`, which stands in the low mark.
 
-use std::collections::HashMap;
-
 use annals_core::{Error, PersistenceId, Result, SeqNr};
-use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::WriteRequest;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::client::Write;
+use crate::client::{Change, Write, batched_put};
 use crate::item::{key, number, tombstone};
 use crate::keys::{Group, num};
 use crate::read::{Marks, highest, marks};
@@ -40,21 +38,14 @@ pub(crate) async fn delete_to(inner: &Inner, id: &PersistenceId, to: SeqNr) -> R
 async fn hide(inner: &Inner, id: &PersistenceId, to: SeqNr, swept: SeqNr) -> Result<()> {
     let lowest = to.next();
     let what = format!("deleting the events of {id} up to {to}");
-    let values = HashMap::from([
-        (":lowest".to_owned(), number(lowest)),
-        (":swept".to_owned(), number(swept)),
-    ]);
-    let written = inner
-        .client
-        .update(
-            what,
-            &inner.settings.journal_table,
-            key(inner.keys.low_mark(id, lowest), 0),
-            "SET seq = :lowest, annals_swept = if_not_exists(annals_swept, :swept)",
-            "attribute_not_exists(par) OR seq < :lowest",
-            values,
-        )
-        .await?;
+    let low = || {
+        let (table, key) = (&inner.settings.journal_table, key(inner.keys.low_mark(id, lowest), 0));
+        let set = "SET seq = :lowest, annals_swept = if_not_exists(annals_swept, :swept)";
+        let update = Change::update(table, key, set);
+        let update = update.only_if("attribute_not_exists(par) OR seq < :lowest");
+        update.with(":lowest", number(lowest)).with(":swept", number(swept))
+    };
+    let written = inner.client.change(what, low).await?;
     match written {
         // Someone else deleted as much, or more.
         Write::Done | Write::Condition(_) => Ok(()),
@@ -83,9 +74,7 @@ async fn empty(inner: &Inner, id: &PersistenceId, from: SeqNr, to: SeqNr) -> Res
     while next <= to {
         let par = inner.keys.events(id, Group::of(next));
         let item = tombstone(key(par, num(next)), at);
-        let put = PutRequest::builder().set_item(Some(item)).build();
-        let put = put.map_err(|e| Error::internal("a request is not whole").with_source(e))?;
-        requests.push(WriteRequest::builder().put_request(put).build());
+        requests.push(batched_put(item)?);
         next = next.next();
     }
     let chunks: Vec<Vec<WriteRequest>> =
@@ -103,17 +92,12 @@ async fn empty(inner: &Inner, id: &PersistenceId, from: SeqNr, to: SeqNr) -> Res
 /// Notes in the low mark of `to` that events up to `until` are emptied.
 async fn note(inner: &Inner, id: &PersistenceId, to: SeqNr, until: SeqNr) -> Result<()> {
     let what = format!("noting how far the deleted events of {id} are emptied");
-    let values = HashMap::from([(":until".to_owned(), number(until))]);
-    inner
-        .client
-        .update(
-            what,
-            &inner.settings.journal_table,
-            key(inner.keys.low_mark(id, to.next()), 0),
-            "SET annals_swept = :until",
-            "attribute_exists(par) AND annals_swept < :until",
-            values,
-        )
-        .await?;
-    Ok(())
+    let low = || {
+        let key = key(inner.keys.low_mark(id, to.next()), 0);
+        let set = "SET annals_swept = :until";
+        let update = Change::update(&inner.settings.journal_table, key, set);
+        let update = update.only_if("attribute_exists(par) AND annals_swept < :until");
+        update.with(":until", number(until))
+    };
+    inner.client.change(what, low).await.map(drop)
 }

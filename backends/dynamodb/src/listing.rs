@@ -13,7 +13,7 @@
 use annals_core::{Error, IdEntry, IdPage, PersistenceId, Result};
 use aws_sdk_dynamodb::types::{AttributeValue, TableDescription};
 
-use crate::client::Failure;
+use crate::client::{self, Failure, ItemPage, queried};
 use crate::id_key::{IdKeys, Listed};
 use crate::item::{self, Item, names};
 use crate::position::{Listing, Place};
@@ -23,9 +23,6 @@ use crate::table::{self, NUM, PAR};
 
 /// The most keys that one request to an index looks at.
 const KEYS_MAX: usize = 1_000;
-
-/// Items of a page, and the key that the next one starts behind.
-type KeyPage = (Vec<Item>, Option<Item>);
 
 impl Inner {
     /// How ids are listed; found out once.
@@ -44,7 +41,7 @@ impl Inner {
         ids_max: usize,
     ) -> Result<IdPage> {
         let keys = IdKeys::new(self.keys.journal());
-        let (items, last) = match listing {
+        let ItemPage { items, next: last } = match listing {
             Listing::Scan => self.scanned(&keys, after).await?,
             _ => self.indexed(&keys, listing, after, ids_max).await?,
         };
@@ -98,7 +95,7 @@ impl Inner {
         listing: Listing,
         after: Option<Place>,
         ids_max: usize,
-    ) -> Result<KeyPage> {
+    ) -> Result<ItemPage> {
         let limit = i32::try_from(ids_max.min(KEYS_MAX)).unwrap_or(i32::MAX);
         let what = "listing the persistence ids by their index";
         self.client
@@ -121,15 +118,12 @@ impl Inner {
                     }
                     _ => request.key_condition_expression("num = :one").filter_expression(begins),
                 };
-                async {
-                    let page = request.send().await.map_err(Failure::from)?;
-                    Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
-                }
+                queried(request)
             })
             .await
     }
 
-    async fn scanned(&self, keys: &IdKeys, after: Option<Place>) -> Result<KeyPage> {
+    async fn scanned(&self, keys: &IdKeys, after: Option<Place>) -> Result<ItemPage> {
         let what = "listing the persistence ids by scanning the journal's table";
         self.client
             .read(what, || {
@@ -149,10 +143,7 @@ impl Inner {
                     .expression_attribute_values(":events", text(keys.events()))
                     .expression_attribute_values(":marks", text(keys.low_marks()))
                     .set_exclusive_start_key(after.as_ref().map(key));
-                async {
-                    let page = request.send().await.map_err(Failure::from)?;
-                    Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
-                }
+                client::scanned(request)
             })
             .await
     }

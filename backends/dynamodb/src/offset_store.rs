@@ -13,9 +13,9 @@ use annals_core::{
 };
 use async_trait::async_trait;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::client::{Failure, Write};
+use crate::client::{Change, ItemPage, Write, queried};
 use crate::item::{Item, number, number_of};
 use crate::store::{DynamoDb, Inner};
 
@@ -45,7 +45,7 @@ impl OffsetStore for DynamoDb {
         let mut offsets = Vec::new();
         let mut after: Option<Item> = None;
         loop {
-            let (items, next) = self.inner.offset_page(after).await?;
+            let ItemPage { items, next } = self.inner.offset_page(after).await?;
             for item in &items {
                 offsets.push(stored(item)?);
             }
@@ -73,27 +73,7 @@ impl OffsetStore for DynamoDb {
 impl Inner {
     async fn save_offset(&self, save: &OffsetSave, by: AppendId) -> Result<OffsetRevision> {
         let what = format!("saving the offset of {}", save.name);
-        let written = self.client.write(what, || {
-            let first = save.expected == OffsetRevision::NONE;
-            let mut request = self
-                .client
-                .sdk()
-                .put_item()
-                .table_name(&self.settings.offset_table)
-                .set_item(Some(self.offset_item(save, by)))
-                .condition_expression(if first { NEVER_SAVED } else { STANDS_AT })
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                );
-            request = if first {
-                request.expression_attribute_names("#journal", JOURNAL)
-            } else {
-                request
-                    .expression_attribute_names("#revision", REVISION)
-                    .expression_attribute_values(":expected", number(save.expected.get()))
-            };
-            async { request.send().await.map_err(Failure::from) }
-        });
+        let written = self.client.change(what, || self.offset_put(save, by));
         match written.await? {
             Write::Done => Ok(save.expected.next()),
             Write::Condition(found) if was_saved_by(found.as_ref(), by) => Ok(save.expected.next()),
@@ -102,23 +82,16 @@ impl Inner {
         }
     }
 
-    /// The save as a part of a transaction of the append `by`, under the condition that the offset stands
-    /// where it was expected.
-    pub(crate) fn offset_put(&self, save: &OffsetSave, by: AppendId) -> Result<Put> {
-        let put = Put::builder()
-            .table_name(&self.settings.offset_table)
-            .set_item(Some(self.offset_item(save, by)))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let put = match save.expected {
-            OffsetRevision::NONE => put
-                .condition_expression(NEVER_SAVED)
-                .expression_attribute_names("#journal", JOURNAL),
+    /// The save by `by`, under the condition that the offset stands where it was expected.
+    pub(crate) fn offset_put(&self, save: &OffsetSave, by: AppendId) -> Change {
+        let put = Change::put(&self.settings.offset_table, self.offset_item(save, by));
+        match save.expected {
+            OffsetRevision::NONE => put.only_if(NEVER_SAVED).naming("#journal", JOURNAL),
             expected => put
-                .condition_expression(STANDS_AT)
-                .expression_attribute_names("#revision", REVISION)
-                .expression_attribute_values(":expected", number(expected.get())),
-        };
-        put.build().map_err(|error| Error::internal("a request is not whole").with_source(error))
+                .only_if(STANDS_AT)
+                .naming("#revision", REVISION)
+                .with(":expected", number(expected.get())),
+        }
     }
 
     fn offset_item(&self, save: &OffsetSave, by: AppendId) -> Item {
@@ -143,11 +116,11 @@ impl Inner {
         format!("{}/{}", self.settings.journal_table, self.keys.journal())
     }
 
-    async fn offset_page(&self, after: Option<Item>) -> Result<(Vec<Item>, Option<Item>)> {
+    async fn offset_page(&self, after: Option<Item>) -> Result<ItemPage> {
         let journal = self.offset_journal();
         self.client
             .read("listing the offsets", || {
-                let request = self
+                let query = self
                     .client
                     .sdk()
                     .query()
@@ -157,10 +130,7 @@ impl Inner {
                     .expression_attribute_names("#journal", JOURNAL)
                     .expression_attribute_values(":journal", AttributeValue::S(journal.clone()))
                     .set_exclusive_start_key(after.clone());
-                async {
-                    let page = request.send().await.map_err(Failure::from)?;
-                    Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
-                }
+                queried(query)
             })
             .await
     }

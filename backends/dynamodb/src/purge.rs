@@ -1,11 +1,10 @@
 //! Removing what deletes leave behind, and whole entities.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use annals_core::{AppendId, Error, PersistenceId, Result, SeqNr, Timestamp};
-use aws_sdk_dynamodb::types::{DeleteRequest, WriteRequest};
+use annals_core::{AppendId, PersistenceId, Result, SeqNr, Timestamp};
 
-use crate::client::Query;
+use crate::client::{Change, Query, batched_delete};
 use crate::item::{Item, header, key, names, number, number_of};
 use crate::keys::{Group, PARTITION_SIZE};
 use crate::read::{highest, marks};
@@ -112,10 +111,7 @@ async fn remove(inner: &Inner, id: &PersistenceId, items: Vec<Item>) -> Result<(
     let mut writes = Vec::with_capacity(items.len());
     for mut key in items {
         key.retain(|name, _| name == names::PAR || name == names::NUM);
-        let delete = DeleteRequest::builder().set_key(Some(key)).build();
-        let delete =
-            delete.map_err(|e| Error::internal("a request is not whole").with_source(e))?;
-        writes.push(WriteRequest::builder().delete_request(delete).build());
+        writes.push(batched_delete(key)?);
     }
     let what = format!("removing items of {id}");
     let (table, limits) = (&inner.settings.journal_table, inner.settings.limits);
@@ -125,10 +121,14 @@ async fn remove(inner: &Inner, id: &PersistenceId, items: Vec<Item>) -> Result<(
 /// Notes in the low mark of `deleted_to` that no tombstones are left up to `until`.
 async fn note(inner: &Inner, id: &PersistenceId, deleted_to: SeqNr, until: SeqNr) -> Result<()> {
     let what = format!("noting how far the tombstones of {id} are removed");
-    let values = HashMap::from([(":until".to_owned(), number(until))]);
-    let low = key(inner.keys.low_mark(id, deleted_to.next()), 0);
-    let condition =
-        "attribute_exists(par) AND (attribute_not_exists(annals_purged) OR annals_purged < :until)";
-    let (table, set) = (&inner.settings.journal_table, "SET annals_purged = :until");
-    inner.client.update(what, table, low, set, condition, values).await.map(drop)
+    let low = || {
+        let key = key(inner.keys.low_mark(id, deleted_to.next()), 0);
+        let set = "SET annals_purged = :until";
+        let update = Change::update(&inner.settings.journal_table, key, set);
+        let update = update.only_if(
+            "attribute_exists(par) AND (attribute_not_exists(annals_purged) OR annals_purged < :until)",
+        );
+        update.with(":until", number(until))
+    };
+    inner.client.change(what, low).await.map(drop)
 }

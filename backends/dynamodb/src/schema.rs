@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     TableStatus,
 };
 
-use crate::client::Failure;
+use crate::client::{Failure, incomplete};
 use crate::settings::Settings;
 use crate::store::{DynamoDb, Inner};
 use crate::table::{Billing, Difference, IdIndex, Reach, Table};
@@ -238,7 +238,7 @@ impl Inner {
             .set_projection(index.global(billing).and_then(|index| index.projection))
             .set_provisioned_throughput(billing.throughput())
             .build()
-            .map_err(|error| Error::internal("a request is not whole").with_source(error))?;
+            .map_err(incomplete)?;
         let update = GlobalSecondaryIndexUpdate::builder().create(action).build();
         self.client
             .read(what, || {

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
-use crate::client::{Failure, Write};
+use crate::client::{Change, Failure, ItemPage, Write, queried};
+use crate::item::number;
 use crate::settings::Settings;
 use crate::snapshot_item::{self, Item, PAR, SEQ, TS};
 use crate::store::{DynamoDb, Inner};
@@ -99,11 +100,8 @@ impl Inner {
         let item = snapshot_item::encode(self.snapshots_name(), snapshot, limits.max_item_size)?;
         let what =
             format!("saving the snapshot of {} at {}", snapshot.persistence_id, snapshot.seq_nr);
-        let written = self.client.write(what, || {
-            let request = self.client.sdk().put_item().table_name(snapshot_table);
-            let request = request.set_item(Some(item.clone()));
-            async { request.send().await.map_err(Failure::from) }
-        });
+        let put = || Change::put(snapshot_table, item.clone());
+        let written = self.client.change(what, put);
         let written = written.await.map_err(|error| match error.kind() {
             ErrorKind::Invalid => error.context(
                 "a table whose index ts-idx holds all attributes takes snapshots of half the size only (see \
@@ -122,15 +120,12 @@ impl Inner {
     ) -> Result<()> {
         let key = snapshot_item::key(self.snapshots_name(), id, seq_nr);
         let what = format!("deleting the snapshot of {id} at {seq_nr}");
-        let written = self.client.write(what, || {
-            let request = self.client.sdk().delete_item().table_name(&self.settings.snapshot_table);
-            let mut request = request.set_key(Some(key.clone()));
-            if let Some(taken) = taken {
-                request = request
-                    .condition_expression("ts = :ts")
-                    .expression_attribute_values(":ts", AttributeValue::N(taken.to_string()));
+        let written = self.client.change(what, || {
+            let delete = Change::delete(&self.settings.snapshot_table, key.clone());
+            match taken {
+                Some(taken) => delete.only_if("ts = :ts").with(":ts", number(taken)),
+                None => delete,
             }
-            async { request.send().await.map_err(Failure::from) }
         });
         match written.await? {
             // Another one stands there by now, or none.
@@ -183,9 +178,10 @@ impl<'a> Pages<'a> {
         if self.at_end {
             return Ok(None);
         }
-        let (items, after) = self.inner.client.read(self.what(), || self.request()).await?;
-        self.at_end = after.is_none();
-        self.after = after;
+        let ItemPage { items, next } =
+            self.inner.client.read(self.what(), || self.request()).await?;
+        self.at_end = next.is_none();
+        self.after = next;
         Ok(Some(items))
     }
 
@@ -193,7 +189,7 @@ impl<'a> Pages<'a> {
         format!("reading the snapshots of {}", self.id)
     }
 
-    fn request(&self) -> impl Future<Output = Result<(Vec<Item>, Option<Item>), Failure>> + use<> {
+    fn request(&self) -> impl Future<Output = Result<ItemPage, Failure>> + use<> {
         let Self { inner, criteria, .. } = self;
         let number = |value: &dyn std::fmt::Display| AttributeValue::N(value.to_string());
         let par = snapshot_item::par(inner.snapshots_name(), self.id);
@@ -223,9 +219,6 @@ impl<'a> Pages<'a> {
                 .projection_expression(format!("{SEQ}, {TS}"))
                 .set_limit(i32::try_from(infos_max).ok().filter(|max| !timed && *max > 0)),
         };
-        async {
-            let page = request.send().await.map_err(Failure::from)?;
-            Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
-        }
+        queried(request)
     }
 }

@@ -9,15 +9,14 @@
 //! rest of the append is stored, and without a void one, a late attempt of the same append could begin
 //! anew while its items are being removed.
 
-use std::collections::HashMap;
-
 use annals_core::{AppendId, Error, Result, SeqNr, SeqRange};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Attempt;
-use crate::client::{Query, Write, add};
+use super::intent::IS_PENDING;
+use crate::client::{Change, Query, Write, add};
 use crate::item::{Header, Item, PENDING, VOID, header, intent_state, key, number};
 use crate::keys::{Group, num};
 use crate::read::{HEADER, item_at};
@@ -50,24 +49,15 @@ impl Attempt<'_> {
     /// Makes sure that the append can never be committed any more; `false` if it was.
     pub(super) async fn void(&self, append_id: AppendId) -> Result<bool> {
         let id = self.append.id();
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let values = HashMap::from([
-            (":pending".to_owned(), text(PENDING)),
-            (":void".to_owned(), text(VOID)),
-            (":at".to_owned(), number(now())),
-        ]);
-        let written = self
-            .inner
-            .client
-            .update(
-                format!("voiding the unfinished append {append_id} to {id}"),
-                self.table(),
-                key(self.inner.keys.intent(id, append_id), 0),
-                "SET annals_state = :void, annals_ts = :at",
-                "annals_state = :pending",
-                values,
-            )
-            .await?;
+        let intent = || {
+            let key = key(self.inner.keys.intent(id, append_id), 0);
+            let set = "SET annals_state = :void, annals_ts = :at";
+            let update = Change::update(self.table(), key, set).only_if(IS_PENDING);
+            let update = update.with_text(":pending", PENDING).with_text(":void", VOID);
+            update.with(":at", number(now()))
+        };
+        let what = format!("voiding the unfinished append {append_id} to {id}");
+        let written = self.inner.client.change(what, intent).await?;
         match written {
             Write::Done => Ok(true),
             // Without an intent nobody can tell: nothing is touched.
@@ -120,10 +110,12 @@ impl Attempt<'_> {
 
     async fn remove_one(&self, append_id: AppendId, key: Item) -> Result<()> {
         let what = format!("removing what the void append {append_id} left");
-        let bytes = Blob::new(append_id.get().to_be_bytes());
-        let values = HashMap::from([(":append".to_owned(), AttributeValue::B(bytes))]);
-        let condition = "annals_append = :append";
+        let bytes = AttributeValue::B(Blob::new(append_id.get().to_be_bytes()));
+        let delete = || {
+            let delete = Change::delete(self.table(), key.clone());
+            delete.only_if("annals_append = :append").with(":append", bytes.clone())
+        };
         // A condition that does not hold says that it is gone already.
-        self.inner.client.delete(what, self.table(), key, condition, values).await.map(drop)
+        self.inner.client.change(what, delete).await.map(drop)
     }
 }

@@ -14,17 +14,17 @@
 use std::ops::Range;
 
 use annals_core::{Error, Result, SeqRange};
-use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, CancellationReason};
 
 use super::Attempt;
 use super::plan::Parts;
 use super::resolve::Resolution;
-use crate::client::Write;
+use crate::client::{Change, Write};
 use crate::item::{COMMITTED, Item, PENDING, VOID, intent_state, key, names, number, number_of};
 use crate::store::now;
+
+/// The condition that an append may still be stored.
+pub(super) const IS_PENDING: &str = "annals_state = :pending";
 
 /// What became of a step.
 enum Step {
@@ -60,7 +60,7 @@ impl Attempt<'_> {
     /// Puts the intent, or finds the one of an earlier attempt.
     async fn declare(&self) -> Result<Step> {
         let SeqRange { from, to } = self.append.range();
-        let put = self.inner.client.put_if_free(self.what(), self.table(), || {
+        let put = self.inner.client.change(self.what(), || {
             let mut intent = self.intent_key();
             let mut add = |name: &str, value| intent.insert(name.to_owned(), value);
             add(names::STATE, AttributeValue::S(PENDING.to_owned()));
@@ -68,7 +68,7 @@ impl Attempt<'_> {
             add(names::SEQ, number(from));
             add(names::LAST, number(to));
             add(names::TIMESTAMP, number(now()));
-            intent
+            Change::put_if_free(self.table(), intent)
         });
         let Write::Condition(found) = put.await? else { return Ok(Step::Done) };
         let found = match found {
@@ -94,15 +94,8 @@ impl Attempt<'_> {
 
     /// Writes the events at `range`, if the intent is pending.
     async fn chunk(&self, range: Range<usize>) -> Result<Step> {
-        let check = ConditionCheck::builder()
-            .table_name(self.table())
-            .set_key(Some(self.intent_key()))
-            .condition_expression("annals_state = :pending")
-            .expression_attribute_values(":pending", AttributeValue::S(PENDING.to_owned()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(incomplete)?;
-        let check = TransactWriteItem::builder().condition_check(check).build();
+        let check = Change::check(self.table(), self.intent_key(), IS_PENDING);
+        let check = check.with_text(":pending", PENDING).in_transaction()?;
         let (from, count) = (range.start, range.len());
         let mut items = vec![check];
         items.extend(self.puts(range, true)?);
@@ -117,18 +110,10 @@ impl Attempt<'_> {
 
     /// Commits the append with its first events.
     async fn commit(&self, range: Range<usize>) -> Result<Resolution> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let update = Update::builder()
-            .table_name(self.table())
-            .set_key(Some(self.intent_key()))
-            .update_expression("SET annals_state = :committed")
-            .condition_expression("annals_state = :pending")
-            .expression_attribute_values(":pending", text(PENDING))
-            .expression_attribute_values(":committed", text(COMMITTED))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .build()
-            .map_err(incomplete)?;
-        let mut items = vec![TransactWriteItem::builder().update(update).build()];
+        let set = "SET annals_state = :committed";
+        let update = Change::update(self.table(), self.intent_key(), set).only_if(IS_PENDING);
+        let update = update.with_text(":pending", PENDING).with_text(":committed", COMMITTED);
+        let mut items = vec![update.in_transaction()?];
         let count = range.len();
         items.extend(self.puts(range, true)?);
         items.extend(self.extra_puts()?);
@@ -194,8 +179,4 @@ impl Attempt<'_> {
     fn intent_key(&self) -> Item {
         key(self.inner.keys.intent(self.append.id(), self.append.append_id()), 0)
     }
-}
-
-fn incomplete(error: aws_sdk_dynamodb::error::BuildError) -> Error {
-    Error::internal("a request is not whole").with_source(error)
 }

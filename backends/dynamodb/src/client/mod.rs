@@ -5,6 +5,7 @@
 //! error is `OutcomeUnknown`, whatever the last attempt said of itself.
 
 mod capacity;
+mod change;
 mod clock;
 mod failure;
 mod limiter;
@@ -23,9 +24,10 @@ use tokio::time::Instant;
 use crate::item::Item;
 use crate::settings::Settings;
 
+pub(crate) use change::{Change, incomplete};
 pub(crate) use clock::{ClockWatch, WatchClock};
 pub(crate) use failure::Failure;
-pub(crate) use requests::{IS_FREE, ItemPage, Query};
+pub(crate) use requests::{ItemPage, Query, batched_delete, batched_put, queried, scanned};
 pub use stats::Stats;
 pub(crate) use stats::{Counters, add};
 

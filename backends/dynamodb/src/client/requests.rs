@@ -1,20 +1,18 @@
-//! Each kind of request.
+//! Reading, and writes without a condition.
 
-use std::collections::HashMap;
 use std::fmt;
 
 use annals_core::Result;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
-    WriteRequest,
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest,
 };
 
 use super::capacity::{consumed, wanted};
-use super::{Client, Failure, Write};
+use super::change::incomplete;
+use super::{Client, Failure};
 use crate::item::Item;
-
-/// The condition that a key is free.
-pub(crate) const IS_FREE: &str = "attribute_not_exists(par)";
 
 /// A page of a query or a scan, and where the next one starts.
 #[derive(Debug, Default)]
@@ -71,113 +69,6 @@ impl Client {
         &self.sdk
     }
 
-    /// Puts `item()` if its key is free.
-    pub(crate) async fn put_if_free(
-        &self,
-        what: impl fmt::Display,
-        table: &str,
-        item: impl Fn() -> Item,
-    ) -> Result<Write> {
-        self.write(what, || {
-            let request = self
-                .sdk
-                .put_item()
-                .set_return_consumed_capacity(wanted())
-                .table_name(table)
-                .set_item(Some(item()))
-                .condition_expression(IS_FREE)
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                );
-            async {
-                let answer = request.send().await.map_err(Failure::from)?;
-                consumed("PutItem", answer.consumed_capacity.as_slice());
-                Ok(answer)
-            }
-        })
-        .await
-    }
-
-    /// Performs all writes or none.
-    pub(crate) async fn transact(
-        &self,
-        what: impl fmt::Display,
-        items: impl Fn() -> Vec<TransactWriteItem>,
-    ) -> Result<Write> {
-        self.write(what, || {
-            let request = self
-                .sdk
-                .transact_write_items()
-                .set_return_consumed_capacity(wanted())
-                .set_transact_items(Some(items()));
-            async {
-                let answer = request.send().await.map_err(Failure::from)?;
-                consumed("TransactWriteItems", answer.consumed_capacity());
-                Ok(answer)
-            }
-        })
-        .await
-    }
-
-    /// Performs an update that may carry a condition.
-    pub(crate) async fn update(
-        &self,
-        what: impl fmt::Display,
-        table: &str,
-        key: Item,
-        expression: &str,
-        condition: &str,
-        values: HashMap<String, AttributeValue>,
-    ) -> Result<Write> {
-        self.write(what, || {
-            let request = self
-                .sdk
-                .update_item()
-                .set_return_consumed_capacity(wanted())
-                .table_name(table)
-                .set_key(Some(key.clone()))
-                .update_expression(expression)
-                .condition_expression(condition)
-                .set_expression_attribute_values(Some(values.clone()))
-                .return_values_on_condition_check_failure(
-                    ReturnValuesOnConditionCheckFailure::AllOld,
-                );
-            async {
-                let answer = request.send().await.map_err(Failure::from)?;
-                consumed("UpdateItem", answer.consumed_capacity.as_slice());
-                Ok(answer)
-            }
-        })
-        .await
-    }
-
-    /// Deletes the item at `key` if the condition holds.
-    pub(crate) async fn delete(
-        &self,
-        what: impl fmt::Display,
-        table: &str,
-        key: Item,
-        condition: &str,
-        values: HashMap<String, AttributeValue>,
-    ) -> Result<Write> {
-        self.write(what, || {
-            let request = self
-                .sdk
-                .delete_item()
-                .set_return_consumed_capacity(wanted())
-                .table_name(table)
-                .set_key(Some(key.clone()))
-                .condition_expression(condition)
-                .set_expression_attribute_values(Some(values.clone()));
-            async {
-                let answer = request.send().await.map_err(Failure::from)?;
-                consumed("DeleteItem", answer.consumed_capacity.as_slice());
-                Ok(answer)
-            }
-        })
-        .await
-    }
-
     /// One page of a strongly consistent query.
     pub(crate) async fn query(
         &self,
@@ -190,7 +81,6 @@ impl Client {
             let request = self
                 .sdk
                 .query()
-                .set_return_consumed_capacity(wanted())
                 .table_name(&query.table)
                 .consistent_read(true)
                 .key_condition_expression("par = :par AND num BETWEEN :from AND :to")
@@ -201,14 +91,7 @@ impl Client {
                 .set_limit(query.items_max)
                 .set_projection_expression(query.projection.map(str::to_owned))
                 .set_exclusive_start_key(after.clone());
-            async {
-                let page = request.send().await.map_err(Failure::from)?;
-                consumed("Query", page.consumed_capacity.as_slice());
-                Ok(ItemPage {
-                    items: page.items.unwrap_or_default(),
-                    next: page.last_evaluated_key,
-                })
-            }
+            queried(request)
         })
         .await
     }
@@ -287,7 +170,11 @@ impl Client {
                     .request_items(table.to_owned(), asked)
             });
             async {
-                let answer = request.map_err(malformed)?.send().await.map_err(Failure::from)?;
+                let answer = request
+                    .map_err(|error| Failure::Refused(incomplete(error)))?
+                    .send()
+                    .await
+                    .map_err(Failure::from)?;
                 consumed("BatchGetItem", answer.consumed_capacity());
                 let items = answer.responses.and_then(|mut tables| tables.remove(table));
                 let rest = answer.unprocessed_keys.and_then(|mut tables| tables.remove(table));
@@ -347,11 +234,34 @@ impl Client {
     }
 }
 
-fn throttled(what: impl fmt::Display) -> annals_core::Error {
-    annals_core::Error::unavailable(format!("{what}: DynamoDB throttles; repeat it later"))
+/// A put of a batch, which has no condition.
+pub(crate) fn batched_put(item: Item) -> Result<WriteRequest> {
+    let put = PutRequest::builder().set_item(Some(item)).build().map_err(incomplete)?;
+    Ok(WriteRequest::builder().put_request(put).build())
 }
 
-/// A request that lacks something: a defect of ours.
-fn malformed(error: aws_sdk_dynamodb::error::BuildError) -> Failure {
-    Failure::Refused(annals_core::Error::internal("a request is not whole").with_source(error))
+/// A removal of a batch, which has no condition.
+pub(crate) fn batched_delete(key: Item) -> Result<WriteRequest> {
+    let delete = DeleteRequest::builder().set_key(Some(key)).build().map_err(incomplete)?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
+}
+
+/// What a query answers.
+pub(crate) async fn queried(query: QueryFluentBuilder) -> Result<ItemPage, Failure> {
+    let query = query.set_return_consumed_capacity(wanted());
+    let page = query.send().await.map_err(Failure::from)?;
+    consumed("Query", page.consumed_capacity.as_slice());
+    Ok(ItemPage { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+}
+
+/// What a scan answers.
+pub(crate) async fn scanned(scan: ScanFluentBuilder) -> Result<ItemPage, Failure> {
+    let scan = scan.set_return_consumed_capacity(wanted());
+    let page = scan.send().await.map_err(Failure::from)?;
+    consumed("Scan", page.consumed_capacity.as_slice());
+    Ok(ItemPage { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
+}
+
+fn throttled(what: impl fmt::Display) -> annals_core::Error {
+    annals_core::Error::unavailable(format!("{what}: DynamoDB throttles; repeat it later"))
 }
