@@ -172,6 +172,7 @@ const OWN: &[(&str, Effect)] = &[
     ("region", Sets(|s, v| text(&mut s.region, v))),
     ("offset-table", Sets(|s, v| text(&mut s.offset_table, v))),
     ("holes", Sets(holes)),
+    ("check-deletes", Sets(|s, v| flag(&mut s.check_deletes, v))),
     ("credentials", Sets(credentials)),
     ("ids", Sets(ids)),
     ("requests-max", Sets(|s, v| parsed(&mut s.requests_max, v))),
@@ -371,6 +372,7 @@ mod tests {
             ("aws-secret-access-key", "secret"),
             ("region", "eu-west-1"),
             ("holes", "skip"),
+            ("check-deletes", "on"),
             ("ids", "scan"),
         ] {
             taken(&mut settings, Section::Url, key, value);
@@ -380,6 +382,7 @@ mod tests {
         assert_eq!(settings.request_timeout, Duration::from_millis(250));
         assert_eq!(settings.operation_timeout, Duration::from_secs(2));
         assert_eq!((settings.holes, settings.ids), (Holes::Skip, IdListing::Scan));
+        assert!(settings.check_deletes);
         let shown = format!("{settings:?}");
         assert!(!shown.contains("secret"), "{shown}");
     }

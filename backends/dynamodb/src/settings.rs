@@ -48,6 +48,12 @@ pub struct Settings {
     pub poll_max: Duration,
     /// What a replay does about numbers without an event. Default [`Holes::Refuse`].
     pub holes: Holes,
+    /// Whether an append also checks that nobody deleted its numbers, so that a writer that slept through
+    /// a delete *by Pekko* meets a `Conflict`: Pekko removes the keys of deleted events, which annals
+    /// keeps. It makes each append one transaction that looks at all low marks: as many requests, but
+    /// `2 + 2 × sequence-shards` write units for an event of up to 1 KB, where a plain put takes one.
+    /// Default no.
+    pub check_deletes: bool,
     /// How often and how fast a request is repeated. Default: 10 retries, from 10 ms up to 1 s.
     pub retry: RetryPolicy,
     /// How long one attempt of a request may take. Default 10 s.
@@ -69,6 +75,9 @@ pub struct Settings {
     /// The most requests in flight at a time; throttling lowers it for a while. Default 256.
     pub requests_max: usize,
 }
+
+/// The most shards that an append can check: half of the items of a transaction.
+const CHECKED_SHARDS_MAX: u32 = 50;
 
 /// `aws-api-limits`: how much one request takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +187,7 @@ impl Default for Settings {
             poll_first: Duration::from_millis(100),
             poll_max: Duration::from_secs(3),
             holes: Holes::default(),
+            check_deletes: false,
             retry: RetryPolicy {
                 first: Duration::from_millis(10),
                 max: Duration::from_secs(1),
@@ -218,6 +228,13 @@ impl Settings {
         ];
         if let Some((name, _)) = positive.iter().find(|(_, is_zero)| *is_zero) {
             return Err(Error::invalid(format!("setting {name} is 0: it must be at least 1")));
+        }
+        if self.check_deletes && self.sequence_shards > CHECKED_SHARDS_MAX {
+            return Err(Error::invalid(format!(
+                "setting check-deletes goes with up to {CHECKED_SHARDS_MAX} sequence-shards, since each append \
+                 looks at all of them in one transaction; there are {}",
+                self.sequence_shards
+            )));
         }
         let texts = [
             ("journal-table", &self.journal_table),

@@ -15,6 +15,8 @@ pub(super) struct Extras {
     begin: Option<SeqNr>,
     /// Whether a projection's offset is saved with the events.
     offset: bool,
+    /// How many low marks are checked.
+    checks: usize,
 }
 
 impl Extras {
@@ -25,7 +27,17 @@ impl Extras {
             high: high_mark_of(range.from, range.to),
             begin: None,
             offset: append.offset_save().is_some(),
+            checks: 0,
         }
+    }
+
+    /// The same, with a check of the low marks, of which there are `shards`. Where the id is begun, they
+    /// must be absent anyway.
+    pub(super) fn checking(mut self, shards: u32) -> Self {
+        if self.begin.is_none() {
+            self.checks = usize::try_from(shards).unwrap_or(usize::MAX);
+        }
+        self
     }
 
     /// Those of an append that begins its id: where it begins past 1, all before it counts as deleted,
@@ -37,23 +49,30 @@ impl Extras {
         }
         let group = Group::of(range.to);
         let high = (group != Group::of(SeqNr::ZERO)).then(|| group.first());
-        Self { high, begin: Some(range.from), offset: append.offset_save().is_some() }
+        let offset = append.offset_save().is_some();
+        Self { high, begin: Some(range.from), offset, checks: 0 }
     }
 
     /// How many items they are.
     pub(super) fn count(self) -> usize {
         usize::from(self.high.is_some())
             + usize::from(self.offset)
+            + self.checks
             + if self.begin.is_some() { 2 } else { 0 }
     }
 
     pub(super) fn is_none(self) -> bool {
-        self == Self { high: None, begin: None, offset: false }
+        self.count() == 0
     }
 
     /// The mark, which is put whatever stands there.
     pub(super) fn mark(self, keys: &Keys, id: &PersistenceId) -> Option<Item> {
         self.high.map(|value| mark(keys.high_mark(id, value), value))
+    }
+
+    /// The low marks that must not lie above `first`, the first number of the append.
+    pub(super) fn checked(self, keys: &Keys, id: &PersistenceId) -> impl Iterator<Item = Item> {
+        keys.low_marks(id).take(self.checks).map(|par| key(par, 0))
     }
 
     /// The items whose keys must be free: a low mark; and a tombstone in the place of event 1, for which

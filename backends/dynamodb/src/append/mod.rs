@@ -6,6 +6,10 @@
 //! more                    an intent, chunks, and a transaction that commits them (see `intent`)
 //! ```
 //!
+//! With `check-deletes`, the transaction that stores the first event also requires that no low mark lies
+//! above it. Pekko's plugin raises the low mark before it removes the first key, so that a deleted place
+//! is refused at every moment: by its key or by the mark.
+//!
 //! A condition that fails shows what stands in the way: the append itself (an earlier attempt was
 //! stored), another one (a conflict), or what a writer left that died in the middle of a large append:
 //! that is cleared away, and the append goes on.
@@ -50,6 +54,10 @@ pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
             Begin::Next => Extras::of_next(append),
             Begin::Stored => return Ok(append.receipt()),
         },
+    };
+    let extras = match inner.settings.check_deletes {
+        true => extras.checking(inner.settings.sequence_shards),
+        false => extras,
     };
     let attempt = Attempt { inner, append, extras: &extras };
     let plan = Plan::of(inner, append, &extras);

@@ -9,6 +9,10 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use super::Attempt;
 use super::plan::ITEMS_MAX;
 use crate::client::{Change, Write};
+use crate::item::number;
+
+/// The condition that a low mark, if there is one, does not lie above the first number of an append.
+const NOT_DELETED: &str = "attribute_not_exists(par) OR seq <= :first";
 
 impl Attempt<'_> {
     /// Stores the one event.
@@ -43,7 +47,12 @@ impl Attempt<'_> {
         let mark = self.extras.mark(keys, id).map(|mark| Change::put(self.table(), mark));
         let by = self.append.append_id();
         let save = self.append.offset_save().map(|save| self.inner.offset_put(save, by));
-        guarded.chain(mark).chain(save).map(Change::in_transaction).collect()
+        let first = self.append.range().from;
+        let checked = self
+            .extras
+            .checked(keys, id)
+            .map(|low| Change::check(self.table(), low, NOT_DELETED).with(":first", number(first)));
+        guarded.chain(mark).chain(save).chain(checked).map(Change::in_transaction).collect()
     }
 
     /// What is being done, for errors.

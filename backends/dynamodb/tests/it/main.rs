@@ -14,6 +14,7 @@ mod raw;
 mod reading;
 mod refused;
 mod rivals;
+mod slept;
 mod snapshots;
 mod support;
 mod wire;
