@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_types::body::SdkBody;
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 
 /// What happens to a request.
@@ -23,6 +24,8 @@ pub(crate) enum Act {
     Lose,
     /// It is performed, and its reply is lost.
     LoseReply,
+    /// It is performed, and its reply comes when something else has been done; it is lost if that fails.
+    Then(Afterwards),
     /// It is performed twice; the second reply comes.
     Twice,
     /// It is not performed, and this is the answer: a status and a body.
@@ -33,6 +36,22 @@ pub(crate) enum Act {
     Late(Arc<Gate>),
     /// It waits until it is told to go on.
     Hold(Arc<Gate>),
+}
+
+/// What is done before a reply comes, and whether that went well.
+#[derive(Clone)]
+pub(crate) struct Afterwards(Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>);
+
+impl Afterwards {
+    pub(crate) fn new(act: impl Fn() -> BoxFuture<'static, bool> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(act))
+    }
+}
+
+impl fmt::Debug for Afterwards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Afterwards").finish_non_exhaustive()
+    }
 }
 
 /// Where a request waits.
@@ -125,6 +144,10 @@ impl HttpConnector for Connector {
             Act::LoseReply => HttpConnectorFuture::new(async move {
                 inner.call(request).await?;
                 Err(lost())
+            }),
+            Act::Then(Afterwards(act)) => HttpConnectorFuture::new(async move {
+                let reply = inner.call(request).await?;
+                if act().await { Ok(reply) } else { Err(lost()) }
             }),
             Act::Twice => HttpConnectorFuture::new(async move {
                 let again = request.try_clone().expect("a body in memory");
