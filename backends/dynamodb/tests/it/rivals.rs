@@ -119,6 +119,12 @@ fn writers_of_one_process_lose_nothing() {
     });
 }
 
+/// How long the processes write: half a minute in the long run of the tests.
+fn together() -> Duration {
+    let long = std::env::var_os("ANNALS_LONG").is_some();
+    Duration::from_secs(if long { 30 } else { 4 })
+}
+
 #[test]
 fn writers_of_two_processes_lose_nothing() {
     let mut settings = settings();
@@ -129,7 +135,7 @@ fn writers_of_two_processes_lose_nothing() {
         settings.endpoint = std::env::var(ENDPOINT).ok();
         let acknowledged = runtime().block_on(async {
             let store = DynamoDb::builder().settings(settings).open().await.unwrap().store();
-            write(store, fresh("child"), Duration::from_secs(4)).await
+            write(store, fresh("child"), together()).await
         });
         for (entity, seq_nr, text) in acknowledged {
             println!("{MARK}{entity} {seq_nr} {text}");
@@ -165,6 +171,8 @@ fn writers_of_two_processes_lose_nothing() {
             assert!(child.wait().unwrap().success(), "the other process ended well");
             acknowledged.push(own);
         }
+        let counts: Vec<usize> = acknowledged.iter().map(Vec::len).collect();
+        println!("{counts:?} events of {ENTITIES} entities were acknowledged in {:?}", together());
         check(&store, acknowledged).await;
     });
 }
