@@ -251,3 +251,69 @@ fn a_store_may_hold_the_flights_of_several_files() {
     assert!(stdout(&output).contains("\"flights\":1,"), "{}", stdout(&output));
     assert!(stderr(&output).contains("(1 recorded flights are of other files)"));
 }
+
+/// A store on DynamoDB Local, its tables created.
+#[cfg(feature = "dynamodb")]
+fn store_on_dynamodb() -> String {
+    let run = std::process::id();
+    let endpoint = annals_servers::dynamodb();
+    let (journal, snapshots) = (format!("flights-{run}"), format!("flights-{run}-snapshots"));
+    let store = annals::dynamodb::DynamoDb::builder()
+        .endpoint(endpoint)
+        .static_credentials("any", "any")
+        .tables(journal.as_str(), snapshots.as_str());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { store.open().await.unwrap().create_tables().await.unwrap() });
+    let host = endpoint.trim_start_matches("http://");
+    format!("dynamodb://{host}?journal-table={journal}&snapshot-table={snapshots}&requests-max=16")
+}
+
+/// Flights, cancelled flights and miles by carrier, counted from the rows of `file`.
+#[cfg(feature = "dynamodb")]
+fn counted(file: &str) -> std::collections::BTreeMap<String, (u64, u64, u64)> {
+    let mut carriers = std::collections::BTreeMap::new();
+    for row in fs::read_to_string(file).unwrap().lines().skip(1) {
+        let fields: Vec<&str> = row.split(',').collect();
+        let line: &mut (u64, u64, u64) = carriers.entry(fields[9].to_owned()).or_default();
+        line.0 += 1;
+        line.1 += u64::from(fields[3] == "NA");
+        line.2 += if fields[14] == "NA" { 0 } else { fields[15].parse().unwrap() };
+    }
+    carriers
+}
+
+/// The store has no tags: the board comes from the events of all aircraft.
+#[cfg(feature = "dynamodb")]
+#[test]
+fn on_dynamodb_a_run_that_was_killed_goes_on_and_the_board_is_that_of_the_file() {
+    const ROWS: usize = 300;
+    let folder = tempfile::tempdir().unwrap();
+    let data = first_rows_of_the_own_file(folder.path(), ROWS);
+    let store = store_on_dynamodb();
+    let arguments = ["--store", &store, "--data", &data, "--json"];
+    let mut child =
+        Command::new(example("flights")).args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let reached = lines.map_while(Result::ok).any(|line| line.contains("30 %"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(reached, "the run never came to 30 %");
+
+    let second = run(&arguments);
+    let third = run(&arguments);
+
+    let text = stderr(&second);
+    assert!(text.contains("refused to record them twice"), "{text}");
+    assert!(!text.contains(&format!("known     {ROWS}")), "the run was killed too late: {text}");
+    assert!(text.contains("the events of all aircraft"), "{text}");
+    let board: Vec<Value> =
+        stdout(&second).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let number = |line: &Value, field: &str| line[field].as_u64().unwrap();
+    let figures = board.iter().map(|line| {
+        let figures = (number(line, "flights"), number(line, "cancelled"), number(line, "miles"));
+        (line["carrier"].as_str().unwrap().to_owned(), figures)
+    });
+    assert_eq!(figures.collect::<std::collections::BTreeMap<_, _>>(), counted(&data));
+    assert_eq!(stdout(&third), stdout(&second));
+    assert!(stderr(&third).contains("recorded  0 flights"), "{}", stderr(&third));
+}
