@@ -100,7 +100,12 @@ impl Keys {
     }
 
     pub(crate) fn intent(&self, id: &PersistenceId, append_id: AppendId) -> String {
-        format!("{}-IN-{id}-{append_id}", self.journal)
+        format!("{}{append_id}", self.intents(id))
+    }
+
+    /// What the keys of all intents of `id` begin with.
+    pub(crate) fn intents(&self, id: &PersistenceId) -> String {
+        format!("{}-IN-{id}-", self.journal)
     }
 
     /// The longest id for which every key fits: an intent's has 32 digits, an event's at most 19.

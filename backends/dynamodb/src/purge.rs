@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use annals_core::{AppendId, PersistenceId, Result, SeqNr, Timestamp};
+use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::client::{Change, Query, batched_delete};
+use crate::client::{Change, ItemPage, Query, batched_delete, scanned};
 use crate::item::{Item, header, key, names, number, number_of};
 use crate::keys::{Group, PARTITION_SIZE};
 use crate::read::{highest, marks};
@@ -12,6 +13,13 @@ use crate::store::{DynamoDb, Inner};
 
 /// What is looked at of each item.
 const HEADER_AND_KEY: &str = "par, num, idx, cnt, annals_append, annals_intent, annals_deleted";
+
+/// What a sweep does about what it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sweep {
+    Count,
+    Remove,
+}
 
 impl DynamoDb {
     /// Removes the tombstones of `id` that were made before `before`, and tells how many. The one in the
@@ -23,6 +31,35 @@ impl DynamoDb {
     /// # Errors
     /// `Unavailable` (what is removed stays so; repeat it), `Corrupt`, `Closed`.
     pub async fn sweep_tombstones(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
+        self.tombstones(id, before, Sweep::Remove).await
+    }
+
+    /// How many tombstones [`sweep_tombstones`](Self::sweep_tombstones) would remove.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`, `Closed`.
+    pub async fn count_tombstones(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
+        self.tombstones(id, before, Sweep::Count).await
+    }
+
+    /// Removes the intents of large appends of `id` that were made before `before` and whose every event is
+    /// deleted, and tells how many. Nothing names their keys, so the whole table is scanned.
+    ///
+    /// # Errors
+    /// `Unavailable` (what is removed stays so; repeat it), `Corrupt`, `Closed`.
+    pub async fn sweep_intents(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
+        self.intents(id, before, Sweep::Remove).await
+    }
+
+    /// How many intents [`sweep_intents`](Self::sweep_intents) would remove; scans the table as well.
+    ///
+    /// # Errors
+    /// `Unavailable`, `Corrupt`, `Closed`.
+    pub async fn count_intents(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
+        self.intents(id, before, Sweep::Count).await
+    }
+
+    async fn tombstones(&self, id: &PersistenceId, before: Timestamp, sweep: Sweep) -> Result<u64> {
         let inner = &self.inner;
         let _running = inner.enter().await?;
         let marks = marks(inner, id).await?;
@@ -42,23 +79,46 @@ impl DynamoDb {
                     _ => young = true,
                 }
             }
-            removed += u64::try_from(old.len()).unwrap_or(u64::MAX);
-            remove(inner, id, old).await?;
+            removed += count_of(&old);
+            if sweep == Sweep::Remove {
+                remove(inner, id, old).await?;
+            }
             if young {
                 break;
             }
             group = group.next();
         }
-        if group > first {
+        if group > first && sweep == Sweep::Remove {
             note(inner, id, marks.deleted_to, group.first().previous().min(marks.deleted_to))
                 .await?;
         }
         Ok(removed)
     }
 
+    async fn intents(&self, id: &PersistenceId, before: Timestamp, sweep: Sweep) -> Result<u64> {
+        let inner = &self.inner;
+        let _running = inner.enter().await?;
+        let marks = marks(inner, id).await?;
+        // Where a delete is not finished, items may still need their intents.
+        let emptied = marks.deleted_to.min(marks.swept.unwrap_or_default());
+        let mut removed = 0;
+        let mut after = None;
+        loop {
+            let page = intents_of(inner, id, emptied, before, after).await?;
+            removed += count_of(&page.items);
+            if sweep == Sweep::Remove {
+                remove(inner, id, page.items).await?;
+            }
+            match page.next {
+                Some(key) => after = Some(key),
+                None => return Ok(removed),
+            }
+        }
+    }
+
     /// Removes everything of `id` from the journal: events, tombstones and marks, as Pekko's `Purge` does
-    /// (but for the intents of large appends whose every event was deleted before: nobody knows their
-    /// keys).
+    /// (but for the intents of large appends whose every event was deleted before, whose keys nothing names:
+    /// [`sweep_intents`](Self::sweep_intents) finds them by a scan, before the purge).
     /// Its numbers begin at 1 again, so nobody may be writing to it, and no snapshot of it may stay.
     ///
     /// # Errors
@@ -87,6 +147,45 @@ impl DynamoDb {
         let pars = intents.chain(inner.keys.low_marks(id)).chain(inner.keys.high_marks(id));
         remove(inner, id, pars.map(|par| key(par, 0)).collect()).await
     }
+}
+
+fn count_of(items: &[Item]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
+}
+
+/// The keys of intents of `id` that were made before `before`, of appends that end at or before `emptied`: a
+/// page of them.
+async fn intents_of(
+    inner: &Inner,
+    id: &PersistenceId,
+    emptied: SeqNr,
+    before: Timestamp,
+    after: Option<Item>,
+) -> Result<ItemPage> {
+    let what = format!("scanning the journal's table for intents of {id}");
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    inner
+        .client
+        .read(what, || {
+            let scan = inner
+                .client
+                .sdk()
+                .scan()
+                .table_name(&inner.settings.journal_table)
+                .consistent_read(true)
+                .projection_expression("par, num")
+                .filter_expression(
+                    "begins_with(par, :intents) AND persistence_id = :id AND annals_last <= :emptied \
+                     AND annals_ts < :before",
+                )
+                .expression_attribute_values(":intents", text(&inner.keys.intents(id)))
+                .expression_attribute_values(":id", text(id.as_str()))
+                .expression_attribute_values(":emptied", number(emptied))
+                .expression_attribute_values(":before", number(before))
+                .set_exclusive_start_key(after.clone());
+            scanned(scan)
+        })
+        .await
 }
 
 /// The keys of a group's items, with the time of tombstones.

@@ -112,3 +112,28 @@ fn a_delete_that_died_anywhere_is_finished_by_the_next() {
         }
     });
 }
+
+#[test]
+fn intents_whose_events_are_all_deleted_are_swept() {
+    runtime().block_on(async {
+        let store = open(settings()).await.unwrap();
+        let contracts = store.store();
+        contracts.journal.append(append("large", &id("a"), 0, 150)).await.unwrap();
+        contracts.journal.append(append("larger", &id("a"), 150, 150)).await.unwrap();
+        contracts.journal.append(append("other", &id("a-b"), 0, 150)).await.unwrap();
+        for (to, count) in [(149, 0), (150, 1), (310, 1)] {
+            contracts.journal.delete_to(&id("a"), nr(to)).await.unwrap();
+            let young = store.sweep_intents(&id("a"), Timestamp::from_millis(1)).await.unwrap();
+            assert_eq!(young, 0, "to {to}: none is that old");
+            assert_eq!(store.count_intents(&id("a"), Timestamp::MAX).await.unwrap(), count);
+            assert_eq!(store.sweep_intents(&id("a"), Timestamp::MAX).await.unwrap(), count);
+            let left = contracts.journal.read_all(&id("a"), SeqRange::ALL).await.unwrap();
+            assert_eq!(left.len() as u64, 300 - to.min(300), "to {to}");
+        }
+        let tombstones = store.count_tombstones(&id("a"), Timestamp::MAX).await.unwrap();
+        assert_eq!(tombstones, 299);
+        assert_eq!(store.sweep_tombstones(&id("a"), Timestamp::MAX).await.unwrap(), tombstones);
+        let other = contracts.journal.read_all(&id("a-b"), SeqRange::ALL).await.unwrap();
+        assert_eq!(other.len(), 150);
+    });
+}

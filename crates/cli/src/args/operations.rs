@@ -133,6 +133,11 @@ pub(crate) struct CleanupMode {
     /// Nothing stays.
     #[arg(long)]
     pub(crate) all: bool,
+    /// Events and snapshots stay; what deletes left behind more than DAYS days ago goes: tombstones, which
+    /// protect the places of deleted events from writers that slept for so long, and intents of large
+    /// appends, which takes a scan of the table for each ID. For stores on DynamoDB.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) tombstones: Option<u32>,
 }
 
 #[derive(Debug, Args)]

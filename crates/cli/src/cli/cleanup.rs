@@ -1,6 +1,8 @@
 //! `annals cleanup`: deletes the old events and snapshots of entities together, so that what is left can
 //! still be recovered. Everything is planned, and what has to stay is read, before anything is deleted.
 
+mod tombstones;
+
 use annals::{
     DeletedPrefix, Error, PersistenceId, Result, SeqNr, SnapshotCriteria, SnapshotInfo, Store,
 };
@@ -22,6 +24,9 @@ pub(crate) async fn run(
     report: &mut Report,
 ) -> Outcome {
     let ids = args.ids.into_iter().map(PersistenceId::new).collect::<Result<Vec<_>>>()?;
+    if let Some(days) = args.mode.tombstones {
+        return Box::pin(tombstones::run(ids, days, session, output, report)).await;
+    }
     let keep = args.mode.keep();
     let work = async |store: Store| {
         let mut plans = Vec::new();

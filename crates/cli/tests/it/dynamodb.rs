@@ -154,6 +154,28 @@ fn stores_are_exported_imported_and_copied_both_ways() {
 }
 
 #[test]
+fn what_deletes_left_behind_is_counted_and_swept() {
+    let tables = Tables::new();
+    fill(&tables);
+    tables.rows("events delete part --to 2 --yes", "");
+    let swept = |command: &str| {
+        let rows = tables.rows(command, "");
+        (rows[0]["tombstones"].clone(), rows[0]["dry_run"].clone())
+    };
+    // Nothing is a day old, and everything is older than now.
+    assert_eq!(swept("cleanup part --tombstones 1 --yes"), (json!(0), json!(false)));
+    std::thread::sleep(std::time::Duration::from_millis(2));
+    assert_eq!(swept("cleanup part --tombstones 0"), (json!(1), json!(true)));
+    assert_eq!(swept("cleanup part --tombstones 0 --yes"), (json!(1), json!(false)));
+    assert_eq!(swept("cleanup part --tombstones 0 --yes"), (json!(0), json!(false)));
+    let left = tables.rows("events list part", "");
+    assert_eq!(field(&left, "sequence_nr"), [json!(3)]);
+    let memory = tables.directory.run_at("memory:", "cleanup part --tombstones 1 --yes", "");
+    assert_eq!(memory.status.code(), Some(3), "{}", stderr(&memory));
+    assert!(stderr(&memory).contains("stores on DynamoDB"), "{}", stderr(&memory));
+}
+
+#[test]
 fn settings_are_checked_and_secrets_are_not_shown() {
     let tables = Tables::named();
     let url = format!("{}&aws-client-config.use-gzip=true", tables.url);
