@@ -35,6 +35,8 @@ mod report;
 
 pub use child::{Child, heap_of_replay, run as run_child};
 pub use figures::{Bench, EntityFigure, Figure, heap_of_idle};
+#[cfg(feature = "cassandra")]
+pub use figures::{CassandraFigure, heap_of_cassandra_replay};
 #[cfg(feature = "dynamodb")]
 pub use figures::{DynamoDbFigure, heap_of_dynamodb_replay};
 pub use plan::Plan;

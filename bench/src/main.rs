@@ -1,4 +1,4 @@
-//! `annals-bench embedded`, `entity` and `dynamodb`: measure a store or the entity runtime, print a table
+//! `annals-bench embedded`, `entity`, `dynamodb` and `cassandra`: measure a store or the entity runtime, print a table
 //! of ratios, and keep them as JSON.
 
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ enum Command {
     /// The store on DynamoDB against the bare SDK and Pekko's plugin.
     #[cfg(feature = "dynamodb")]
     Dynamodb(Options<annals_bench::DynamoDbFigure>),
+    /// The store on Cassandra against the bare driver and Pekko's plugin.
+    #[cfg(feature = "cassandra")]
+    Cassandra(Options<annals_bench::CassandraFigure>),
     /// A part of a benchmark that is to be killed.
     #[command(hide = true)]
     Child {
@@ -86,6 +89,8 @@ fn run(command: Command) -> Result<()> {
         Command::Entity(options) => runtime.block_on(entity(options)),
         #[cfg(feature = "dynamodb")]
         Command::Dynamodb(options) => runtime.block_on(dynamodb(options)),
+        #[cfg(feature = "cassandra")]
+        Command::Cassandra(options) => runtime.block_on(cassandra(options)),
         Command::Child { child } => runtime.block_on(run_child(child)),
     }
 }
@@ -104,4 +109,10 @@ async fn entity(options: Options<EntityFigure>) -> Result<()> {
 async fn dynamodb(options: Options<annals_bench::DynamoDbFigure>) -> Result<()> {
     let report = options.bench("cargo xtask bench dynamodb")?.run_dynamodb(&options.only).await;
     options.finish(&report, "docs/bench/dynamodb.json")
+}
+
+#[cfg(feature = "cassandra")]
+async fn cassandra(options: Options<annals_bench::CassandraFigure>) -> Result<()> {
+    let report = options.bench("cargo xtask bench cassandra")?.run_cassandra(&options.only).await;
+    options.finish(&report, "docs/bench/cassandra.json")
 }

@@ -55,6 +55,7 @@ fn bench(workspace: &Workspace, name: &str, rest: &[&str]) -> Result<()> {
     // allocations.
     let feature = match name {
         "dynamodb" => "dynamodb",
+        "cassandra" => "cassandra",
         _ => "peers",
     };
     let what = ["--release", "--package", PACKAGE, "--features", feature];

@@ -30,6 +30,14 @@ struct Arguments {
     #[cfg(feature = "dynamodb")]
     #[arg(long)]
     journal: Option<String>,
+    /// Of the history of the first entity on the Cassandra server at this address instead.
+    #[cfg(feature = "cassandra")]
+    #[arg(long, requires = "keyspace")]
+    cassandra: Option<String>,
+    /// The keyspace there.
+    #[cfg(feature = "cassandra")]
+    #[arg(long)]
+    keyspace: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +61,10 @@ fn run(arguments: &Arguments) -> Result<u64> {
         #[cfg(feature = "dynamodb")]
         if let (Some(endpoint), Some(journal)) = (&arguments.dynamodb, &arguments.journal) {
             return annals_bench::heap_of_dynamodb_replay(endpoint, journal, reset, peak).await;
+        }
+        #[cfg(feature = "cassandra")]
+        if let (Some(address), Some(keyspace)) = (&arguments.cassandra, &arguments.keyspace) {
+            return annals_bench::heap_of_cassandra_replay(address, keyspace, reset, peak).await;
         }
         match arguments.idle {
             Some(entities) => heap_of_idle(&arguments.dir, entities, reset, peak).await,

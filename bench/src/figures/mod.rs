@@ -1,6 +1,8 @@
 //! The figures, one file each, and the order in which they are measured.
 
 mod appends;
+#[cfg(feature = "cassandra")]
+mod cassandra;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod entities;
@@ -18,6 +20,8 @@ use crate::load::{Fill, fill};
 use crate::subject::Subject;
 use crate::{Plan, Report, Result};
 
+#[cfg(feature = "cassandra")]
+pub use cassandra::{CassandraFigure, heap_of_cassandra_replay};
 #[cfg(feature = "dynamodb")]
 pub use dynamodb::{DynamoDbFigure, heap_of_dynamodb_replay};
 pub use entities::{EntityFigure, heap_of_idle};
