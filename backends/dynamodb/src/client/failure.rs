@@ -107,7 +107,9 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
                 Self::Refused(error_of("a request could not be made", error))
             }
             SdkError::DispatchFailure(_) if credentials(&error).is_some() => {
-                let message = "there are no credentials, so nothing was sent";
+                let message = "there are no credentials, so nothing was sent: set AWS_ACCESS_KEY_ID and \
+                               AWS_SECRET_ACCESS_KEY, a profile or a role, or give aws-access-key-id and \
+                               aws-secret-access-key";
                 match credentials(&error) {
                     // A provider that answers late or with an error may do better the next time.
                     Some(
@@ -117,7 +119,9 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
                 }
             }
             SdkError::DispatchFailure(_) if never_sent(&error) => {
-                Self::Busy(error_of("DynamoDB cannot be reached", error))
+                let message = "DynamoDB cannot be reached: check the endpoint, the region, the proxy and \
+                               whether the server runs";
+                Self::Busy(error_of(message, error))
             }
             SdkError::DispatchFailure(ref failure) if failure.is_user() => {
                 Self::Refused(error_of("a request could not be made", error))
@@ -177,6 +181,10 @@ fn of_service<E: Refusal>(status: u16, error: E) -> Failure {
             unavailable("DynamoDB refuses the credentials: check them, their rights and the clock")
                 .with_source(error),
         ),
+        "ValidationException" if said.contains("table/index name") => {
+            let message = format!("a table or an index cannot have the name that it is given ({said})");
+            Failure::Refused(Error::invalid(message).with_source(error))
+        }
         "ValidationException" => {
             let message = format!(
                 "DynamoDB refuses the request as malformed: is the key of the table `par` (S) with `num` (N), \
@@ -210,7 +218,9 @@ fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) {
+        // A name that nobody knows has no kind of its own.
+        let unknown_host = || error.to_string() == "dns error";
+        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) || unknown_host() {
             return true;
         }
         cause = error.source();

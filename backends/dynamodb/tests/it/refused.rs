@@ -69,6 +69,29 @@ fn a_server_that_is_gone_is_told_so() {
     });
 }
 
+/// A wrong region, or a host that is mistyped: a write was certainly not done.
+#[test]
+fn a_host_that_nobody_knows_is_told_so() {
+    runtime().block_on(async {
+        let mut settings = settings();
+        settings.retry.retries_max = 0;
+        // A name that never exists, by RFC 2606.
+        settings.endpoint = Some("http://dynamodb.xx-nowhere-1.invalid".to_owned());
+        let errors = errors(&plain(settings).await).await;
+        expect(errors, ErrorKind::Unavailable, "check the endpoint, the region");
+    });
+}
+
+#[test]
+fn a_table_that_cannot_have_its_name_is_told_so() {
+    runtime().block_on(async {
+        let mut settings = settings();
+        settings.journal_table = "ev".to_owned();
+        let errors = errors(&plain(settings).await).await;
+        expect(errors, ErrorKind::Invalid, "cannot have the name");
+    });
+}
+
 #[test]
 fn refused_credentials_are_named_as_the_reason() {
     runtime().block_on(async {
