@@ -106,7 +106,9 @@ impl CassandraBuilder {
         let random = rand::random();
         let parts = Parts { session, settings, fencing, has_head, read_only, random };
         let store = CassandraStore::new(parts);
-        if let Some(claims) = &store.inner.claims {
+        if let Some(claims) = &store.inner.claims
+            && !read_only
+        {
             claims.tables().enter(claims.process()).await?;
         }
         Ok(store)
@@ -124,7 +126,7 @@ async fn agree(
     let asked = settings.fencing;
     if report.missing_additions.iter().any(|name| name.ends_with(SETTINGS_TABLE)) {
         // Pekko's tables as they are. Whoever wants another fencing creates the additions first.
-        return Ok(asked.unwrap_or(Fencing::Lwt));
+        return Ok(asked.unwrap_or_default());
     }
     let journal = &settings.journal;
     let partition_size = journal.target_partition_size.get().to_string();
@@ -138,7 +140,7 @@ async fn agree(
             Ok(fencing)
         }
         None => {
-            let fencing = recorded.get_or_record("fencing", Fencing::Lwt.name()).await?;
+            let fencing = recorded.get_or_record("fencing", Fencing::default().name()).await?;
             Fencing::of_name(&fencing)
         }
     }

@@ -15,10 +15,11 @@ use crate::replay_filter::ReplayFilterSettings;
 pub use keys::Taken;
 
 /// How a store keeps a second writer from an entity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Fencing {
     /// Plain writes under a claim per entity, and one check that many appends share: for entities that
-    /// mostly stay with one process.
+    /// mostly stay with one process. The default.
+    #[default]
     Claims,
     /// Each append is one conditional batch (a lightweight transaction): for processes that share
     /// entities without any routing. Costs four rounds between the servers.
@@ -76,7 +77,8 @@ pub enum TagWriters {
 /// All settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSettings {
-    /// `fencing`: how a second writer is refused. Default: what the tables were made for; `lwt` for new ones.
+    /// `fencing`: how a second writer is refused. Default: what the tables were made for; `claims` for new
+    /// ones.
     pub fencing: Option<Fencing>,
     /// `consistency` of events: `quorum` (default) or `local-quorum`; conditional writes agree to match.
     pub consistency: ConsistencyLevel,

@@ -113,7 +113,7 @@ impl Inner {
         let claims = (fencing == Fencing::Claims).then(|| {
             let (connection, uuids) = (connection.clone(), uuids.clone());
             let server = Server::new(connection, settings.clone(), uuids, in_flight.clone());
-            claims::start(server, &settings)
+            claims::start(server, &settings, read_only)
         });
         Self {
             connection,

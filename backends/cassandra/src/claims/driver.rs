@@ -38,6 +38,8 @@ pub(crate) struct Claims<T> {
     owners: Mutex<HashMap<PersistenceId, Arc<tokio::sync::Mutex<Owner>>>>,
     patience: Patience,
     ids: Arc<dyn Ids>,
+    /// Whether a reader may claim an entity whose last append its owner left open.
+    settles: bool,
 }
 
 impl<T: Tables> Claims<T> {
@@ -49,7 +51,13 @@ impl<T: Tables> Claims<T> {
         ids: Arc<dyn Ids>,
     ) -> Self {
         let checks = Checks::new(process.clone(), tables.clone());
-        Self { process, tables, checks, owners: Mutex::default(), patience, ids }
+        let owners = Mutex::default();
+        Self { process, tables, checks, owners, patience, ids, settles: true }
+    }
+
+    /// The same, of a process that only reads.
+    pub(crate) fn reading_only(self) -> Self {
+        Self { settles: false, ..self }
     }
 
     /// The process's name.
@@ -117,7 +125,7 @@ impl<T: Tables> Claims<T> {
         let mut retry = self.retry();
         loop {
             let claim = match owner.settled_claim() {
-                Some(claim) if to <= owner.end().highest => claim,
+                // A JVM may have appended and deleted meanwhile, and what it says is not to be lowered.
                 Some(claim) if self.ends_as_known(id, &owner).await? => claim,
                 _ => self.claim(id, &mut owner).await?,
             };
@@ -162,6 +170,12 @@ impl<T: Tables> Claims<T> {
 
     /// Claims the entity and appends nothing, so that a last append whose owner died is settled.
     pub(crate) async fn settle(&self, id: &PersistenceId) -> Result<()> {
+        if !self.settles {
+            return Err(Error::unavailable(format!(
+                "the owner of {id} lost its claim before it answered its last append, and whether that counts \
+                 is not decided: who opens the store for writing and starts {id} decides it; nothing is lost"
+            )));
+        }
         let owner = self.owner(id);
         let mut owner = owner.lock().await;
         self.claim(id, &mut owner).await.map(|_| ())

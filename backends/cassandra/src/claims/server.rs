@@ -53,11 +53,16 @@ impl Ids for RandomIds {
 }
 
 /// The claims of this process, under a fresh name.
-pub(crate) fn start(server: Server, settings: &CassandraSettings) -> Claims<Server> {
+pub(crate) fn start(
+    server: Server,
+    settings: &CassandraSettings,
+    read_only: bool,
+) -> Claims<Server> {
     let ids = Arc::new(RandomIds);
     let process: Arc<str> = ids.writer_id().as_str().into();
     let patience = Patience { retry: RetryPolicy::default(), check: settings.request_timeout };
-    Claims::new(process, Arc::new(server), patience, ids)
+    let claims = Claims::new(process, Arc::new(server), patience, ids);
+    if read_only { claims.reading_only() } else { claims }
 }
 
 /// What claims need of the store.

@@ -355,3 +355,63 @@ async fn events_that_are_missing_in_the_middle_are_corrupt() {
         assert_eq!(i64::try_from(whole.len()).unwrap(), missing - 1, "what precedes it is there");
     }
 }
+
+#[tokio::test]
+async fn a_reader_leaves_no_trace() {
+    let settings = settings("claims_read");
+    let store = support::open(settings.clone()).await.unwrap();
+    let id = id("read");
+    store.append(append(&id, nr(0), "writer", "x", 3)).await.unwrap();
+    let session = support::session().await;
+    let written = async || {
+        let keyspace = &settings.journal.keyspace;
+        let mut counts = Vec::new();
+        for table in ["annals_writers", "annals_claims", "messages"] {
+            let cql = format!("SELECT count(*) FROM {keyspace}.{table}");
+            let rows = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+            counts.push(rows.single_row::<(i64,)>().unwrap().0);
+        }
+        counts
+    };
+    let before = written().await;
+
+    let builder = CassandraStore::builder([support::server().await]).settings(settings.clone());
+    let reader = builder.open_read_only().await.unwrap();
+
+    assert_eq!(history(&reader, &id).await.len(), 3);
+    let refused = reader.append(append(&id, nr(3), "reader", "y", 1)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported, "{refused}");
+    assert_eq!(written().await, before);
+}
+
+/// As a JVM does while this process still holds its claim: it deletes, and then a lower delete comes.
+#[tokio::test]
+async fn a_delete_of_a_jvm_is_not_taken_back() {
+    let settings = settings("claims_t");
+    let store = support::open(settings.clone()).await.unwrap();
+    let id = id("deleted-by-both");
+    for after in 0..10 {
+        let append = append(&id, SeqNr::new(after).unwrap(), "writer", "x", 1);
+        store.append(append).await.unwrap();
+    }
+    let session = support::session().await;
+    let keyspace = &settings.journal.keyspace;
+    let record =
+        format!("INSERT INTO {keyspace}.metadata (persistence_id, deleted_to) VALUES ('{id}', 8)");
+    session.query_unpaged(record, ()).await.unwrap();
+    for partition in [0, 1, 2] {
+        let delete = format!(
+            "DELETE FROM {keyspace}.{} WHERE persistence_id = '{id}' AND partition_nr = {partition} AND \
+             sequence_nr <= 8",
+            settings.journal.table
+        );
+        session.query_unpaged(delete, ()).await.unwrap();
+    }
+
+    store.delete_to(&id, nr(5)).await.unwrap();
+
+    let bounds = store.bounds(&id).await.unwrap();
+    assert_eq!((bounds.deleted_to, bounds.highest), (nr(8), nr(10)));
+    let numbers: Vec<_> = history(&store, &id).await.iter().map(|event| event.seq_nr).collect();
+    assert_eq!(numbers, [nr(9), nr(10)]);
+}

@@ -6,7 +6,7 @@ use annals_core::{PersistenceId, Scope, Store, Tag, WriterId};
 use crate::support::{self, append, session, tagged, unique};
 
 fn settings() -> CassandraSettings {
-    let mut settings = support::settings("tags").with_fencing(Fencing::Lwt);
+    let mut settings = support::settings("tags").with_fencing(Fencing::Claims);
     settings.events_by_tag.first_time_bucket_millis = support::today_millis();
     settings.tag_writers = TagWriters::Own;
     settings

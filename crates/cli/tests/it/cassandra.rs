@@ -63,5 +63,5 @@ fn a_store_is_made_written_and_read_by_url() {
     // The tables remember what they were made for.
     let other = annals(&format!("{url}&fencing=off"), &["events", "append", "a|1"], lines);
     assert_eq!(other.status.code(), Some(3), "{other:?}");
-    assert!(String::from_utf8_lossy(&other.stderr).contains("made with fencing = lwt"));
+    assert!(String::from_utf8_lossy(&other.stderr).contains("made with fencing = claims"));
 }

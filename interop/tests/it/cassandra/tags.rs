@@ -59,7 +59,7 @@ async fn settle() {
 
 #[tokio::test]
 async fn each_reads_what_the_other_tagged_and_resumes_its_offsets() {
-    let sides = sides(Fencing::Lwt).await;
+    let sides = sides(Fencing::Claims).await;
     let red = "tagged-both red";
     let mut expected: Vec<Found> = Vec::new();
     for round in 0..3_u64 {
@@ -99,7 +99,7 @@ async fn each_reads_what_the_other_tagged_and_resumes_its_offsets() {
 
 #[tokio::test]
 async fn pekkos_live_query_delivers_what_annals_tags() {
-    let sides = sides(Fencing::Lwt).await;
+    let sides = sides(Fencing::Claims).await;
     let blue = "live blue";
     let live = sides.pekko.tagged_live(blue, None, 6);
     let write = async {
@@ -144,8 +144,8 @@ async fn forget_tags(sides: &Sides, keyspace: &str, id: &str, tag: &str) {
 
 #[tokio::test]
 async fn each_writes_the_tag_rows_that_the_other_was_interrupted_at() {
-    let sides = sides(Fencing::Lwt).await;
-    let keyspace = &super::shared(Fencing::Lwt).get().unwrap().journal;
+    let sides = sides(Fencing::Claims).await;
+    let keyspace = &super::shared(Fencing::Claims).get().unwrap().journal;
     let green = "interrupted green";
     let events = [0, 1, 2].map(|number| tagged(&format!("green {number}"), &[green]));
     let expected = |id: &str, count: u64| -> Vec<Found> {
