@@ -1,8 +1,10 @@
 //! The session with the servers, and how statements are run over it.
 
-use std::time::Duration;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use annals_core::{Error, Result};
+use annals_core::{Error, ErrorKind, Result};
+use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
 use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
@@ -11,12 +13,12 @@ use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
-use std::sync::Arc;
 
 use crate::error;
 use crate::profiles::{Profile, Profiles};
-use crate::settings::CassandraSettings;
+use crate::settings::{CassandraSettings, Compression};
 use crate::statements::{Statement, Statements};
+use crate::tls;
 use crate::value::Value;
 
 /// A session, and the statements of one store.
@@ -41,17 +43,52 @@ pub(crate) enum Condition {
     NotApplied,
 }
 
-/// Opens a session with the nodes, `HOST:PORT` each.
+/// Opens a session with the nodes, `HOST:PORT` each, or else with the contact points of the settings.
 pub(crate) async fn connect(nodes: &[String], settings: &CassandraSettings) -> Result<Session> {
+    let driver = &settings.driver;
+    let nodes = if nodes.is_empty() { &driver.contact_points } else { nodes };
+    if nodes.is_empty() {
+        return Err(Error::invalid("the Cassandra store names no node"));
+    }
+    let mut pause = driver.reconnect_first;
+    loop {
+        let error = match connect_once(nodes, settings).await {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        if !driver.reconnect_on_init || error.kind() != ErrorKind::Unavailable {
+            return Err(error);
+        }
+        tracing::warn!(%error, ?pause, "the Cassandra store waits for its servers");
+        tokio::time::sleep(pause).await;
+        pause = pause.saturating_mul(2).min(driver.reconnect_max);
+    }
+}
+
+async fn connect_once(nodes: &[String], settings: &CassandraSettings) -> Result<Session> {
+    let driver = &settings.driver;
     let mut builder = SessionBuilder::new()
         .known_nodes(nodes)
-        .connection_timeout(settings.request_timeout.max(Duration::from_secs(5)))
+        .connection_timeout(driver.connect_timeout)
+        .keepalive_interval(driver.heartbeat_interval)
+        .keepalive_timeout(driver.heartbeat_timeout)
+        .tcp_nodelay(driver.tcp_no_delay)
+        .compression(driver.compression.map(|compression| match compression {
+            Compression::Lz4 => scylla::client::Compression::Lz4,
+            Compression::Snappy => scylla::client::Compression::Snappy,
+        }))
         .default_execution_profile_handle(Profiles::default_profile(settings))
         .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
         .fetch_schema_metadata(true)
         .keyspaces_to_fetch([&settings.journal.keyspace, &settings.snapshot.keyspace]);
+    if let Some(connections) = NonZeroUsize::new(driver.connections_per_node) {
+        builder = builder.pool_size(PoolSize::PerShard(connections));
+    }
     if let Some(credentials) = &settings.credentials {
         builder = builder.user(&credentials.username, &credentials.password);
+    }
+    if let Some(tls) = &driver.tls {
+        builder = tls::encrypted(builder, tls)?;
     }
     builder.build().await.map_err(|error| error::of_connect(&nodes.join(","), error))
 }

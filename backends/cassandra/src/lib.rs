@@ -21,6 +21,7 @@ mod connection;
 mod error;
 mod profiles;
 mod statements;
+mod tls;
 mod value;
 
 mod row;
@@ -51,7 +52,8 @@ pub use partition::{BucketSize, PartitionSize};
 pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};
 pub use schema::SchemaReport;
 pub use settings::{
-    CassandraSettings, ConsistencyLevel, CreationSettings, Credentials, EventsByTagSettings,
-    Fencing, JournalSettings, QuerySettings, SnapshotSettings, TagWriters, Taken,
+    CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials, DriverProfile,
+    DriverSettings, EventsByTagSettings, Fencing, JournalSettings, QuerySettings, SnapshotSettings,
+    Speculative, TagWriters, Taken, TlsSettings,
 };
 pub use store::CassandraStore;

@@ -1,10 +1,16 @@
 //! How requests are made: consistency, repetition, deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use scylla::client::execution_profile::{ExecutionProfile, ExecutionProfileHandle};
+use scylla::client::execution_profile::{
+    ExecutionProfile, ExecutionProfileBuilder, ExecutionProfileHandle,
+};
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::retry::FallthroughRetryPolicy;
+use scylla::policies::speculative_execution::{
+    SimpleSpeculativeExecutionPolicy, SpeculativeExecutionPolicy,
+};
 use scylla::statement::batch::Batch;
 use scylla::statement::prepared::PreparedStatement;
 use scylla::statement::{Consistency, SerialConsistency};
@@ -26,12 +32,17 @@ pub(crate) enum Profile {
     SnapshotWrite,
 }
 
-/// The consistency levels of a store.
+/// How a store makes its requests.
 #[derive(Debug)]
 pub(crate) struct Profiles {
     events: Consistency,
     serial: SerialConsistency,
     snapshots: Consistency,
+    /// Of reads that any replica may answer twice.
+    read: ExecutionProfileHandle,
+    /// Of reads that complete conditional writes: a second one would only get into its way.
+    serial_read: ExecutionProfileHandle,
+    write: ExecutionProfileHandle,
 }
 
 impl Profiles {
@@ -40,25 +51,30 @@ impl Profiles {
             ConsistencyLevel::LocalQuorum => SerialConsistency::LocalSerial,
             ConsistencyLevel::Quorum | ConsistencyLevel::One => SerialConsistency::Serial,
         };
-        let events = level(settings.consistency);
-        Self { events, serial, snapshots: level(settings.snapshot.consistency) }
+        let driver = &settings.driver;
+        let speculative = driver.speculative.filter(|policy| policy.executions_max > 1);
+        let speculative = speculative.map(|policy| -> Arc<dyn SpeculativeExecutionPolicy> {
+            Arc::new(SimpleSpeculativeExecutionPolicy {
+                max_retry_count: policy.executions_max - 1,
+                retry_interval: policy.delay,
+            })
+        });
+        let with = |timeout: Option<Duration>, speculative| {
+            base(settings, timeout).speculative_execution_policy(speculative).build().into_handle()
+        };
+        Self {
+            events: level(settings.consistency),
+            serial,
+            snapshots: level(settings.snapshot.consistency),
+            read: with(driver.read_timeout, speculative),
+            serial_read: with(driver.read_timeout, None),
+            write: with(driver.write_timeout, None),
+        }
     }
 
     /// The defaults of a session: deadline, and whom to ask.
     pub(crate) fn default_profile(settings: &CassandraSettings) -> ExecutionProfileHandle {
-        let mut policy = DefaultPolicy::builder().token_aware(true);
-        policy = match (&settings.local_datacenter, &settings.local_rack) {
-            (Some(centre), Some(rack)) => {
-                policy.prefer_datacenter_and_rack(centre.clone(), rack.clone())
-            }
-            (Some(centre), None) => policy.prefer_datacenter(centre.clone()),
-            _ => policy,
-        };
-        let profile = ExecutionProfile::builder()
-            .request_timeout(Some(settings.request_timeout))
-            .load_balancing_policy(policy.build())
-            .build();
-        profile.into_handle()
+        base(settings, None).build().into_handle()
     }
 
     pub(crate) fn set(&self, profile: Profile, statement: &mut PreparedStatement) {
@@ -72,6 +88,11 @@ impl Profiles {
         });
         statement.set_serial_consistency(Some(self.serial));
         statement.set_is_idempotent(profile != Profile::Conditional);
+        statement.set_execution_profile_handle(Some(match profile {
+            Profile::Read | Profile::SnapshotRead => self.read.clone(),
+            Profile::Serial => self.serial_read.clone(),
+            Profile::Write | Profile::Conditional | Profile::SnapshotWrite => self.write.clone(),
+        }));
         if !matches!(profile, Profile::Read | Profile::Serial | Profile::SnapshotRead) {
             // The driver would forget that an attempt before the last may have been done.
             statement.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
@@ -82,8 +103,26 @@ impl Profiles {
         batch.set_consistency(self.events);
         batch.set_serial_consistency(Some(self.serial));
         batch.set_is_idempotent(profile != Profile::Conditional);
+        batch.set_execution_profile_handle(Some(self.write.clone()));
         batch.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
     }
+}
+
+/// Deadline, and whom to ask.
+fn base(settings: &CassandraSettings, timeout: Option<Duration>) -> ExecutionProfileBuilder {
+    let mut policy = DefaultPolicy::builder()
+        .token_aware(true)
+        .permit_dc_failover(settings.driver.datacenter_failover);
+    policy = match (&settings.local_datacenter, &settings.local_rack) {
+        (Some(centre), Some(rack)) => {
+            policy.prefer_datacenter_and_rack(centre.clone(), rack.clone())
+        }
+        (Some(centre), None) => policy.prefer_datacenter(centre.clone()),
+        _ => policy,
+    };
+    ExecutionProfile::builder()
+        .request_timeout(Some(timeout.unwrap_or(settings.request_timeout)))
+        .load_balancing_policy(policy.build())
 }
 
 fn level(level: ConsistencyLevel) -> Consistency {

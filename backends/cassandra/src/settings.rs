@@ -1,6 +1,8 @@
 //! What a store on Cassandra is told: data, with the names and the defaults of Pekko's `reference.conf`
 //! (section `pekko.persistence.cassandra`), and a few settings of our own beside them.
 
+mod driver;
+mod driver_keys;
 mod keys;
 mod parse;
 
@@ -12,6 +14,8 @@ use annals_core::{Error, Result};
 use crate::partition::{BucketSize, PartitionSize};
 use crate::replay_filter::ReplayFilterSettings;
 
+pub use driver::{Compression, DriverSettings, Speculative, TlsSettings};
+pub use driver_keys::DriverProfile;
 pub use keys::Taken;
 
 /// How a store keeps a second writer from an entity.
@@ -64,6 +68,17 @@ pub enum ConsistencyLevel {
     One,
 }
 
+impl ConsistencyLevel {
+    /// The name, as in Cassandra.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quorum => "QUORUM",
+            Self::LocalQuorum => "LOCAL_QUORUM",
+            Self::One => "ONE",
+        }
+    }
+}
+
 /// Who else writes tagged events into these tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum TagWriters {
@@ -90,6 +105,8 @@ pub struct CassandraSettings {
     pub credentials: Option<Credentials>,
     /// `request-timeout`: how long a request may take. Default 5 s.
     pub request_timeout: Duration,
+    /// How the servers are reached.
+    pub driver: DriverSettings,
     /// `tag-writers`: who else writes tagged events.
     pub tag_writers: TagWriters,
     /// `append-bytes-max`: the largest append, in bytes. Default 4 MiB, for servers with the limits of
@@ -232,6 +249,26 @@ impl CassandraSettings {
         keys::set(self, key, value)
     }
 
+    /// Sets `key` of the Java driver, named without its section or its profile's, as it stands in
+    /// `profile`. The read profile comes before the write profile, and both before those of snapshots.
+    ///
+    /// # Errors
+    /// `Invalid` for a value that is none, and for levels that do not meet; `Unsupported` for classes of
+    /// the JVM that nothing here stands for.
+    pub fn set_driver(&mut self, profile: DriverProfile, key: &str, value: &str) -> Result<Taken> {
+        driver_keys::set(self, profile, key, value)
+    }
+
+    /// Why `key` has no effect, whatever its value.
+    pub fn without(key: &str) -> Option<&'static str> {
+        keys::without(key)
+    }
+
+    /// Why `key` of the Java driver has no effect, whatever its value.
+    pub fn without_driver(key: &str) -> Option<&'static str> {
+        driver_keys::without(key)
+    }
+
     /// The same settings with keyspaces of these names.
     #[must_use]
     pub fn with_keyspaces(
@@ -271,6 +308,7 @@ impl Default for CassandraSettings {
             local_rack: None,
             credentials: None,
             request_timeout: Duration::from_secs(5),
+            driver: DriverSettings::default(),
             tag_writers: TagWriters::default(),
             append_bytes_max: 4 << 20,
             journal: JournalSettings::default(),

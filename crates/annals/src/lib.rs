@@ -80,6 +80,8 @@
 //! Stored (`Ok`), not stored, and unknown. The [`ErrorKind`] says what to do next: reload after
 //! `Conflict`, repeat the very same append after `OutcomeUnknown`, retry after `Unavailable`.
 
+#[cfg(feature = "cassandra")]
+mod cassandra_settings;
 mod codec;
 #[cfg(feature = "dynamodb")]
 mod dynamodb_settings;
@@ -114,6 +116,6 @@ pub use annals_query as query;
 pub use codec::{event_codec, json};
 #[cfg(feature = "cassandra")]
 pub use server::Schema;
-pub use store::{Store, open, open_config, open_read_only};
-#[cfg(feature = "dynamodb")]
+pub use store::{Store, open, open_config, open_config_read_only, open_read_only};
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
 pub use store::{check_config, check_url};

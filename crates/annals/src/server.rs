@@ -1,6 +1,10 @@
 //! Stores on Cassandra: their URLs, and their tables.
 
+use std::path::Path;
+
+use annals_cassandra::CassandraStore;
 use annals_core::{Error, Result};
+use annals_pekko::config::{CassandraSections, Config, KeyState, StoreSections};
 
 use crate::url::StoreUrl;
 
@@ -23,6 +27,19 @@ impl Schema {
             scheme => Err(Error::unsupported(format!(
                 "{scheme}: stores have no tables that could be made or compared in this build"
             ))),
+        }
+    }
+
+    /// The tables of the store that a service's `application.conf` names; `None` if it is of another kind.
+    ///
+    /// # Errors
+    /// As [`open_config`](crate::open_config).
+    pub fn of_config(path: impl AsRef<Path>) -> Result<Option<Self>> {
+        match Config::load(path)?.store()? {
+            StoreSections::Cassandra(sections) => {
+                Ok(Some(Self { cassandra: cassandra_of_config(&sections)? }))
+            }
+            _ => Ok(None),
         }
     }
 
@@ -52,30 +69,32 @@ impl Schema {
     }
 }
 
-/// `cassandra://HOST:PORT[,HOST:PORT …][?KEY=VALUE …]`.
-pub(crate) fn cassandra(mut url: StoreUrl<'_>) -> Result<annals_cassandra::CassandraBuilder> {
-    use annals_cassandra::{CassandraSettings, CassandraStore, Taken};
-
-    let nodes = url.place.strip_prefix("//").unwrap_or_default();
-    let nodes: Vec<&str> = nodes.split(',').filter(|node| !node.is_empty()).collect();
-    if nodes.is_empty() {
-        return Err(Error::invalid("cassandra: names no node: expected cassandra://HOST:PORT"));
-    }
-    let mut settings = CassandraSettings::new();
-    for (key, value) in url.take_all() {
-        match settings.set(key, value)? {
-            Taken::Honoured => {}
-            Taken::Without(why) => {
+/// The store at a `cassandra:` URL, every parameter of which takes effect.
+pub(crate) fn cassandra(url: StoreUrl<'_>) -> Result<annals_cassandra::CassandraBuilder> {
+    let (builder, reports) = crate::cassandra_settings::of_url(url)?;
+    for report in reports {
+        let key = report.key;
+        match report.state {
+            KeyState::Honoured => {}
+            KeyState::NotHonoured(why) => {
                 return Err(Error::invalid(format!("{key} would have no effect: {why}")));
             }
-            Taken::Unknown => {
+            KeyState::Unknown => {
                 return Err(Error::invalid(format!(
                     "cassandra: stores have no setting named {key}"
                 )));
             }
         }
     }
-    Ok(CassandraStore::builder(nodes).settings(settings))
+    Ok(builder)
+}
+
+/// The store of a configuration's sections.
+pub(crate) fn cassandra_of_config(
+    sections: &CassandraSections,
+) -> Result<annals_cassandra::CassandraBuilder> {
+    let (settings, _) = crate::cassandra_settings::of_config(sections)?;
+    Ok(CassandraStore::builder(Vec::<String>::new()).settings(settings))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use annals_core::{Codec, Error, Result};
 use annals_embedded::EmbeddedStore;
 use annals_entity::{Components, EntitiesBuilder, EventSourced};
 use annals_memory::MemoryStore;
-#[cfg(feature = "dynamodb")]
-use annals_pekko::config::{KeyReport, KeyState};
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+use annals_pekko::config::{Config, KeyReport, StoreSections};
 use annals_query::{Projection, Query, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +27,8 @@ pub struct Store {
     embedded: Option<Arc<EmbeddedStore>>,
     #[cfg(feature = "dynamodb")]
     dynamodb: Option<Arc<annals_dynamodb::DynamoDb>>,
+    #[cfg(feature = "cassandra")]
+    cassandra: Option<annals_cassandra::CassandraStore>,
 }
 
 impl Store {
@@ -78,6 +80,12 @@ impl Store {
         self.dynamodb.as_ref()
     }
 
+    /// The store on Cassandra, if it is one: its tables, and its tools.
+    #[cfg(feature = "cassandra")]
+    pub fn cassandra(&self) -> Option<&annals_cassandra::CassandraStore> {
+        self.cassandra.as_ref()
+    }
+
     /// The contracts alone.
     pub fn into_contracts(self) -> annals_core::Store {
         self.contracts
@@ -93,6 +101,8 @@ impl From<annals_core::Store> for Store {
             embedded: None,
             #[cfg(feature = "dynamodb")]
             dynamodb: None,
+            #[cfg(feature = "cassandra")]
+            cassandra: None,
         }
     }
 }
@@ -148,12 +158,20 @@ async fn open_as(url: &str, access: Access) -> Result<Store> {
 
 #[cfg(feature = "cassandra")]
 async fn cassandra(url: StoreUrl<'_>, access: Access) -> Result<Store> {
-    let builder = crate::server::cassandra(url)?;
+    open_cassandra(crate::server::cassandra(url)?, access).await
+}
+
+#[cfg(feature = "cassandra")]
+async fn open_cassandra(
+    builder: annals_cassandra::CassandraBuilder,
+    access: Access,
+) -> Result<Store> {
     let store = match access {
         Access::ReadWrite => builder.open().await?,
         Access::ReadOnly => builder.open_read_only().await?,
     };
-    Ok(Store::from(store.store()))
+    let contracts = store.store();
+    Ok(Store { cassandra: Some(store), ..Store::from(contracts) })
 }
 
 #[cfg(not(feature = "cassandra"))]
@@ -166,7 +184,8 @@ async fn cassandra(_: StoreUrl<'_>, _: Access) -> Result<Store> {
 #[cfg(feature = "dynamodb")]
 async fn dynamodb(url: StoreUrl<'_>) -> Result<Store> {
     let (settings, reports) = crate::dynamodb_settings::of_url(url)?;
-    let unknown = reports.iter().filter(|report| report.state == KeyState::Unknown);
+    let unknown =
+        reports.iter().filter(|report| report.state == annals_pekko::config::KeyState::Unknown);
     let unknown: Vec<&str> = unknown.map(|report| report.key.as_str()).collect();
     if !unknown.is_empty() {
         let message = format!("dynamodb: stores have no setting named {}", unknown.join(", "));
@@ -196,43 +215,73 @@ async fn dynamodb(_: StoreUrl<'_>) -> Result<Store> {
 /// `Invalid` if the file cannot be read, names no journal, or holds values of the wrong kind; `Unsupported`
 /// for other plugins, and for stores that this build does not have.
 pub async fn open_config(path: impl AsRef<Path>) -> Result<Store> {
-    let path = path.as_ref();
-    Box::pin(opened_config(path))
+    open_config_as(path.as_ref(), Access::ReadWrite).await
+}
+
+/// Opens the store that a service's `application.conf` names for reading; nothing is made or repaired.
+///
+/// # Errors
+/// As [`open_config`].
+pub async fn open_config_read_only(path: impl AsRef<Path>) -> Result<Store> {
+    open_config_as(path.as_ref(), Access::ReadOnly).await
+}
+
+async fn open_config_as(path: &Path, access: Access) -> Result<Store> {
+    Box::pin(opened_config(path, access))
         .await
         .map_err(|error| error.context(format_args!("the configuration {}", path.display())))
 }
 
-#[cfg(feature = "dynamodb")]
-async fn opened_config(path: &Path) -> Result<Store> {
-    use annals_pekko::config::{Config, StoreSections};
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+async fn opened_config(path: &Path, access: Access) -> Result<Store> {
     let config = Config::load(path)?;
     match config.store()? {
+        #[cfg(feature = "dynamodb")]
         StoreSections::DynamoDb(sections) => {
             let (settings, _) = crate::dynamodb_settings::of_config(&config, &sections)?;
+            // A store on DynamoDB makes nothing when it is opened.
+            let _ = access;
             open_dynamodb(settings).await
         }
-        _ => Err(Error::unsupported(
-            "it names a store of Cassandra: name it by its URL, cassandra://HOST:PORT?journal.keyspace=…",
-        )),
+        #[cfg(feature = "cassandra")]
+        StoreSections::Cassandra(sections) => {
+            open_cassandra(crate::server::cassandra_of_config(&sections)?, access).await
+        }
+        other => Err(not_in_this_build(&other)),
     }
 }
 
-#[cfg(not(feature = "dynamodb"))]
-async fn opened_config(_: &Path) -> Result<Store> {
+#[cfg(not(any(feature = "cassandra", feature = "dynamodb")))]
+async fn opened_config(_: &Path, _: Access) -> Result<Store> {
     Err(Error::unsupported(
-        "a configuration names a server's store, which needs the feature `dynamodb` of annals",
+        "a configuration names a server's store, which needs the feature `cassandra` or `dynamodb` of annals",
     ))
 }
 
-/// What becomes of each setting of a store's URL.
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+fn not_in_this_build(sections: &StoreSections) -> Error {
+    let feature = match sections {
+        StoreSections::DynamoDb(_) => "dynamodb",
+        StoreSections::Cassandra(_) => "cassandra",
+        _ => return Error::unsupported("it names a store that annals does not have"),
+    };
+    Error::unsupported(format!(
+        "it names a {feature}: store, which needs the feature `{feature}` of annals"
+    ))
+}
+
+/// What becomes of each setting of a store's URL; secrets are left out.
 ///
 /// # Errors
 /// As [`open`], without opening anything.
-#[cfg(feature = "dynamodb")]
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
 pub fn check_url(url: &str) -> Result<Vec<KeyReport>> {
     let url = StoreUrl::parse(url)?;
     match url.scheme {
+        #[cfg(feature = "dynamodb")]
         "dynamodb" => Ok(crate::dynamodb_settings::of_url(url)?.1),
+        #[cfg(feature = "cassandra")]
+        "cassandra" => Ok(crate::cassandra_settings::of_url(url)?.1),
         scheme => Err(Error::unsupported(format!("{scheme}: stores have no settings of a server"))),
     }
 }
@@ -241,17 +290,19 @@ pub fn check_url(url: &str) -> Result<Vec<KeyReport>> {
 ///
 /// # Errors
 /// As [`open_config`], without opening anything.
-#[cfg(feature = "dynamodb")]
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
 pub fn check_config(path: impl AsRef<Path>) -> Result<Vec<KeyReport>> {
-    use annals_pekko::config::{Config, StoreSections};
     let config = Config::load(path)?;
     match config.store()? {
+        #[cfg(feature = "dynamodb")]
         StoreSections::DynamoDb(sections) => {
             Ok(crate::dynamodb_settings::of_config(&config, &sections)?.1)
         }
-        _ => Err(Error::unsupported(
-            "it names a store of Cassandra: name it by its URL, cassandra://HOST:PORT?journal.keyspace=…",
-        )),
+        #[cfg(feature = "cassandra")]
+        StoreSections::Cassandra(sections) => {
+            Ok(crate::cassandra_settings::of_config(&sections)?.1)
+        }
+        other => Err(not_in_this_build(&other)),
     }
 }
 

@@ -59,8 +59,7 @@ impl Session {
             Stores::Given(store) => return work(store.clone()).await,
             Stores::ByUrl => match self.place()? {
                 Place::Url(url) => annals::open_read_only(url).await?,
-                // A server's store is never made by opening it.
-                Place::Config(path) => annals::open_config(path).await?,
+                Place::Config(path) => annals::open_config_read_only(path).await?,
             },
         };
         finish(store, work).await

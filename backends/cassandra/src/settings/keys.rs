@@ -1,12 +1,15 @@
 //! The keys of `pekko.persistence.cassandra`, one by one: taken, or reported with the reason.
 
+use std::num::NonZeroUsize;
+
 use annals_core::Result;
 
 use super::parse::{
     boolean, bucket_size, data_centres, duration, first_time_bucket, name, number, refused,
 };
 use super::{
-    CassandraSettings, ConsistencyLevel, CreationSettings, Credentials, Fencing, TagWriters,
+    CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials, Fencing,
+    TagWriters, TlsSettings,
 };
 use crate::partition::PartitionSize;
 use crate::replay_filter::ReplayFilterMode;
@@ -38,23 +41,13 @@ pub(super) fn set(settings: &mut CassandraSettings, key: &str, value: &str) -> R
 }
 
 fn top(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool> {
-    let credentials = |settings: &CassandraSettings| {
-        let empty = Credentials { username: String::new(), password: String::new() };
-        settings.credentials.clone().unwrap_or(empty)
-    };
     match key {
         "fencing" => settings.fencing = Some(Fencing::of_name(value)?),
         "consistency" => settings.consistency = consistency(key, value)?,
         "local-datacenter" => settings.local_datacenter = Some(value.to_owned()),
         "local-rack" => settings.local_rack = Some(value.to_owned()),
-        "username" => {
-            let username = value.to_owned();
-            settings.credentials = Some(Credentials { username, ..credentials(settings) });
-        }
-        "password" => {
-            let password = value.to_owned();
-            settings.credentials = Some(Credentials { password, ..credentials(settings) });
-        }
+        "username" => credentials(settings).username = value.to_owned(),
+        "password" => credentials(settings).password = value.to_owned(),
         "request-timeout" => settings.request_timeout = duration(key, value)?,
         "append-bytes-max" => settings.append_bytes_max = number(key, value)?,
         "tag-writers" => {
@@ -64,9 +57,68 @@ fn top(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool>
                 _ => return Err(refused(key, value, "any or own")),
             }
         }
+        _ => return connections(settings, key, value),
+    }
+    Ok(true)
+}
+
+fn connections(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool> {
+    let driver = &mut settings.driver;
+    match key {
+        "connect-timeout" => driver.connect_timeout = duration(key, value)?,
+        "connections-per-node" => {
+            driver.connections_per_node = number::<NonZeroUsize>(key, value)?.get();
+        }
+        "reconnect-on-init" => driver.reconnect_on_init = boolean(key, value)?,
+        "reconnect-first" => driver.reconnect_first = duration(key, value)?,
+        "reconnect-max" => driver.reconnect_max = duration(key, value)?,
+        "heartbeat-interval" => driver.heartbeat_interval = duration(key, value)?,
+        "heartbeat-timeout" => driver.heartbeat_timeout = duration(key, value)?,
+        "tcp-no-delay" => driver.tcp_no_delay = boolean(key, value)?,
+        "compression" => {
+            driver.compression = match value {
+                "lz4" => Some(Compression::Lz4),
+                "snappy" => Some(Compression::Snappy),
+                "none" => None,
+                _ => return Err(refused(key, value, "lz4, snappy or none")),
+            }
+        }
+        "datacenter-failover" => driver.datacenter_failover = boolean(key, value)?,
+        "read-timeout" => driver.read_timeout = Some(duration(key, value)?),
+        "write-timeout" => driver.write_timeout = Some(duration(key, value)?),
+        "speculative-executions" => {
+            let executions = number::<NonZeroUsize>(key, value)?.get();
+            driver.speculative.get_or_insert_default().executions_max = executions;
+        }
+        "speculative-delay" => {
+            driver.speculative.get_or_insert_default().delay = duration(key, value)?;
+        }
+        "tls" => driver.tls = boolean(key, value)?.then(TlsSettings::default),
+        _ => match key.strip_prefix("tls-") {
+            Some(rest) => return tls(driver.tls.get_or_insert_default(), key, rest, value),
+            None => return Ok(false),
+        },
+    }
+    Ok(true)
+}
+
+fn tls(tls: &mut TlsSettings, key: &str, rest: &str, value: &str) -> Result<bool> {
+    match rest {
+        "ca-file" => tls.ca_file = Some(value.into()),
+        "ca-password" => tls.ca_password = Some(value.to_owned()),
+        "certificate-file" => tls.certificate_file = Some(value.into()),
+        "key-file" => tls.key_file = Some(value.into()),
+        "key-password" => tls.key_password = Some(value.to_owned()),
+        "check-host" => tls.check_host = boolean(key, value)?,
+        "ciphers" => tls.ciphers = value.split(',').map(str::to_owned).collect(),
         _ => return Ok(false),
     }
     Ok(true)
+}
+
+pub(super) fn credentials(settings: &mut CassandraSettings) -> &mut Credentials {
+    let empty = || Credentials { username: String::new(), password: String::new() };
+    settings.credentials.get_or_insert_with(empty)
 }
 
 fn journal(settings: &mut CassandraSettings, key: &str, rest: &str, value: &str) -> Result<bool> {
@@ -106,6 +158,10 @@ fn creation(creation: &mut CreationSettings, key: &str, rest: &str, value: &str)
             creation.data_center_replication_factors = data_centres(key, value)?;
         }
         "gc-grace-seconds" => creation.gc_grace_seconds = number(key, value)?,
+        // A list as HOCON also takes it: each entry under its index.
+        _ if rest.starts_with("data-center-replication-factors.") => {
+            creation.data_center_replication_factors.extend(data_centres(key, value)?);
+        }
         _ => match rest.strip_prefix("table-compaction-strategy.") {
             Some(option) => compaction(&mut creation.compaction, key, option, value)?,
             None => return Ok(false),
@@ -131,8 +187,10 @@ fn compaction(
             options.clear();
         }
     }
-    options.retain(|(known, _)| *known != option);
-    options.push((option, value.to_owned()));
+    match options.iter_mut().find(|(known, _)| *known == option) {
+        Some((_, known)) => value.clone_into(known),
+        None => options.push((option, value.to_owned())),
+    }
     Ok(())
 }
 
@@ -195,57 +253,113 @@ fn consistency(key: &str, value: &str) -> Result<ConsistencyLevel> {
 }
 
 /// Why a key of the plugin has no effect here.
-fn without(key: &str) -> Option<&'static str> {
-    const PROFILE: &str = "profiles of the Java driver: set `consistency` instead";
-    const ACTORS: &str = "it configures the actors and threads of the JVM";
+pub(super) fn without(key: &str) -> Option<&'static str> {
+    const PROFILE: &str = "a URL names no profiles of the Java driver: set `consistency`, \
+                           `read-timeout` and `write-timeout`";
+    const ONE_PROFILE: &str = "events are read in the profile that `read-profile` names";
+    const JVM: &str = "it configures the actors and threads of the JVM";
     const UNUSED: &str = "the plugin reads it and does nothing with it either";
-    const ONE_ROW: &str = "an append is one batch; its limits are those of the capabilities";
-    const BACK_TRACK: &str = "what a reader looks back for is decided by the gaps it sees";
-    const TOOL: &str = "it configures a tool, whose options say it here";
-    const PER_QUERY: &str = "the pages of this store need no such pause";
+    const ENTITY: &str = "a choice of the entities' settings";
+    const TOOL: &str =
+        "the command says it: `annals cleanup` tells what it would do, unless --yes is given";
+    const OWN_SECTION: &str = "the tools work on the store that the journal's section describes";
     let reason = match key {
-        "read-profile"
-        | "write-profile"
-        | "query.read-profile"
-        | "snapshot.read-profile"
-        | "snapshot.write-profile"
-        | "reconciler.read-profile"
-        | "reconciler.write-profile" => PROFILE,
+        "read-profile" | "write-profile" | "snapshot.read-profile" | "snapshot.write-profile" => {
+            PROFILE
+        }
+        "query.read-profile" | "reconciler.read-profile" => ONE_PROFILE,
+        "reconciler.write-profile" => {
+            "events are written in the profile that `write-profile` names"
+        }
         "session-provider"
         | "session-dispatcher"
-        | "default-dispatcher"
-        | "coordinated-shutdown-on-error"
-        | "cleanup.plugin-location"
+        | "journal.class"
+        | "journal.plugin-dispatcher"
+        | "journal.replay-dispatcher"
+        | "query.class"
+        | "query.plugin-dispatcher"
+        | "snapshot.class"
+        | "snapshot.plugin-dispatcher" => JVM,
+        "coordinated-shutdown-on-error" => "there is no actor system to shut down",
+        "cleanup.plugin-location"
         | "reconciler.plugin-location"
-        | "healthcheck.plugin-location" => ACTORS,
+        | "healthcheck.plugin-location" => OWN_SECTION,
         "service-discovery.name" | "service-discovery.lookup-timeout" => {
-            "nodes are named by the store's URL"
+            "nodes are named by the store's URL, or by `basic.contact-points`"
         }
-        "datastax-java-driver-config" => "it names a section of the Java driver",
-        "meta-in-events-by-tag-view" | "query.max-buffer-size" => UNUSED,
+        "datastax-java-driver-config" => {
+            "it names the section of the driver, which is read as it says"
+        }
+        "meta-in-events-by-tag-view"
+        | "query.max-buffer-size"
+        | "events-by-tag.max-buffer-size" => UNUSED,
         "compatibility.cosmosdb" => "Azure Cosmos DB is not supported",
-        "journal.max-message-batch-size" => ONE_ROW,
+        "journal.max-message-batch-size" | "journal.replay-batch-size" => {
+            "an append is one batch and a replay is read in pages, with limits of their own"
+        }
+        "journal.recovery-event-timeout" => {
+            "requests have deadlines, and a recovery is as long as its history"
+        }
+        "journal.write-response-global-order" => "replies of one entity are in order by themselves",
+        "journal.replay-filter.debug" => {
+            "what the filter leaves out is always logged, as a warning"
+        }
         "query.gap-free-sequence-numbers" => "a hole is never skipped",
         "query.deserialization-parallelism" => "payloads are decoded by their readers",
         "snapshot.max-load-attempts" => "the entity's recovery has `load_attempts`",
+        "snapshot.snapshot-is-optional" | "snapshot.only-one-snapshot" => ENTITY,
+        "cleanup.dry-run" | "cleanup.operation-timeout" | "cleanup.log-progress-every" => TOOL,
+        "healthcheck.timeout" => "`annals health` has --deadline",
+        "healthcheck.health-check-cql" => "`annals health` reads an id and its history",
+        _ => return without_of_tags(key).or_else(|| without_below(key)),
+    };
+    Some(reason)
+}
+
+/// Why a key of `events-by-tag` has no effect here.
+fn without_of_tags(key: &str) -> Option<&'static str> {
+    let reason = match key {
         "events-by-tag.flush-interval" | "events-by-tag.stop-tag-writer-when-idle" => {
             "tag rows are written with their append, by no writer of their own"
         }
         "events-by-tag.pubsub-notification" => "there is no Pekko cluster to notify",
-        "events-by-tag.new-persistence-id-scan-timeout"
-        | "events-by-tag.offset-scanning-period"
-        | "events-by-tag.verbose-debug-logging" => PER_QUERY,
-        "cleanup.dry-run"
-        | "cleanup.operation-timeout"
-        | "cleanup.log-progress-every"
-        | "healthcheck.timeout"
-        | "healthcheck.health-check-cql" => TOOL,
-        _ if key.starts_with("events-by-tag.retries.") => "reads are retried by their readers",
-        _ if key.starts_with("events-by-tag.back-track.") => BACK_TRACK,
-        "events-by-tag.cleanup-old-persistence-ids" => BACK_TRACK,
+        "events-by-tag.new-persistence-id-scan-timeout" => {
+            "the first events of an entity are always searched, never accepted without"
+        }
+        "events-by-tag.offset-scanning-period" => {
+            "counters before an offset are read when they are needed"
+        }
+        "events-by-tag.verbose-debug-logging" => "a subscriber chooses what is logged",
+        "events-by-tag.cleanup-old-persistence-ids" => {
+            "what a reader remembers is bounded by itself"
+        }
         _ => return None,
     };
     Some(reason)
+}
+
+/// Why a whole section has no effect.
+fn without_below(key: &str) -> Option<&'static str> {
+    const SECTIONS: [(&str, &str); 8] = [
+        ("default-dispatcher.", "thread pools are those of the runtime"),
+        ("events-by-tag.retries.", "reads are retried by their readers"),
+        (
+            "events-by-tag.back-track.",
+            "how far a reader looks back is decided by the gaps that it sees",
+        ),
+        ("journal.circuit-breaker.", "errors are returned at once, and retried where that is safe"),
+        (
+            "snapshot.circuit-breaker.",
+            "errors are returned at once, and retried where that is safe",
+        ),
+        ("journal.event-adapters", "JVM classes: register adapters with the entities instead"),
+        (
+            "journal.event-adapter-bindings",
+            "JVM classes: register adapters with the entities instead",
+        ),
+        ("query.event-adapters", "JVM classes: register adapters with the entities instead"),
+    ];
+    SECTIONS.iter().find(|(section, _)| key.starts_with(section)).map(|(_, reason)| *reason)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::output::Output;
 use crate::report::Outcome;
 use crate::session::Session;
 
-#[cfg(feature = "dynamodb")]
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
 pub(crate) fn check(session: &Session, output: &mut Output) -> Outcome {
     use annals::Error;
     use annals_pekko::config::KeyState;
@@ -48,9 +48,10 @@ pub(crate) fn check(session: &Session, output: &mut Output) -> Outcome {
     Err(Error::invalid(format!("unknown settings: {}", unknown.join(", "))).into())
 }
 
-#[cfg(not(feature = "dynamodb"))]
+#[cfg(not(any(feature = "cassandra", feature = "dynamodb")))]
 pub(crate) fn check(session: &Session, _: &mut Output) -> Outcome {
     session.place()?;
-    let message = "the settings of server stores need the feature `dynamodb` of annals-cli";
+    let message =
+        "the settings of server stores need the feature `cassandra` or `dynamodb` of annals-cli";
     Err(annals::Error::unsupported(message).into())
 }

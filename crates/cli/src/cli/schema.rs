@@ -22,12 +22,21 @@ pub(crate) async fn run(
 ) -> Outcome {
     // Before it is opened: its tables may not be there yet.
     #[cfg(feature = "cassandra")]
-    if let Ok(Place::Url(url)) = session.place()
-        && url.starts_with("cassandra:")
-    {
-        return cassandra::run(url, verb, session, output, report).await;
+    if let Some(schema) = tables(session)? {
+        return cassandra::run(schema, verb, session, output, report).await;
     }
     session.reading(async |store| of(&store, verb, session, output, report).await).await
+}
+
+/// The tables of a store on Cassandra; `None` if it is none.
+#[cfg(feature = "cassandra")]
+fn tables(session: &Session) -> Outcome<Option<annals::Schema>> {
+    match session.place() {
+        Ok(Place::Url(url)) if url.starts_with("cassandra:") => Ok(Some(annals::Schema::of(url)?)),
+        Ok(Place::Config(path)) => Ok(annals::Schema::of_config(path)?),
+        // What is not named by a place, or not at all, is answered for by who opens it.
+        _ => Ok(None),
+    }
 }
 
 #[cfg_attr(not(feature = "dynamodb"), allow(unused_variables))]

@@ -65,3 +65,59 @@ fn a_store_is_made_written_and_read_by_url() {
     assert_eq!(other.status.code(), Some(3), "{other:?}");
     assert!(String::from_utf8_lossy(&other.stderr).contains("made with fencing = claims"));
 }
+
+#[test]
+fn a_configuration_makes_and_opens_the_store_that_it_names() {
+    let address = annals_servers::cassandra();
+    let name = format!("annals_cli_conf_{}", std::process::id());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("application.conf");
+    let configured = |more: &str| {
+        let text = format!(
+            "pekko.persistence.journal.plugin = my-cassandra.journal\n\
+             pekko.persistence.snapshot-store.plugin = my-cassandra.snapshot\n\
+             my-cassandra = ${{pekko.persistence.cassandra}} {{\n\
+               journal.keyspace = {name}, snapshot.keyspace = {name}_s, {more} }}\n\
+             datastax-java-driver {{\n\
+               basic {{ contact-points = [\"{address}\"], request.timeout = 20s }}\n\
+               advanced.auth-provider {{ class = PlainTextAuthProvider, username = u, password = hidden }}\n\
+             }}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let run = |path: &str, arguments: &[&str], stdin: &str| {
+        use std::io::Write;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_annals"))
+            .args(["--json", "--config", path])
+            .args(arguments)
+            .env_remove("ANNALS_STORE")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+        child.wait_with_output().unwrap()
+    };
+
+    let misspelt = run(&configured("jurnal.table = x"), &["config", "check"], "");
+    assert_eq!(misspelt.status.code(), Some(3), "{misspelt:?}");
+    assert!(String::from_utf8_lossy(&misspelt.stderr).contains("my-cassandra.jurnal.table"));
+
+    let path = configured("fencing = lwt");
+    let checked = run(&path, &["config", "check"], "");
+    assert!(!String::from_utf8_lossy(&checked.stdout).contains("hidden"));
+    let states = rows(&checked);
+    let state = |key: &str| {
+        let row = states.iter().find(|row| row["key"] == key).unwrap();
+        row["state"].clone()
+    };
+    assert_eq!(state("my-cassandra.fencing"), "honoured");
+    assert_eq!(state("datastax-java-driver.basic.request.page-size"), "not honoured");
+
+    rows(&run(&path, &["schema", "create", "--yes"], ""));
+    rows(&run(&path, &["events", "append", "a|1"], "{\"payload\": \"one\"}\n"));
+    assert_eq!(rows(&run(&path, &["events", "list", "a|1"], "")).len(), 1);
+    assert_eq!(rows(&run(&path, &["health"], ""))[0]["healthy"], true);
+}

@@ -8,15 +8,14 @@ use crate::record::object;
 use crate::report::{Outcome, Report};
 use crate::session::Session;
 
-/// Runs `verb` on the tables of the store at `url`, which may not be there yet.
+/// Runs `verb` on the tables of a store, which may not be there yet.
 pub(super) async fn run(
-    url: &str,
+    schema: annals::Schema,
     verb: Schema,
     session: &Session,
     output: &mut Output,
     report: &mut Report,
 ) -> Outcome {
-    let schema = annals::Schema::of(url)?;
     match verb {
         Schema::Show => statements(schema.statements()?, output),
         Schema::Check => {
