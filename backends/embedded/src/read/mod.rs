@@ -11,5 +11,5 @@ pub(crate) use offset::{ListingOffset, LogOffset};
 pub(crate) use page::{PageRequest, read_ids, read_page, read_recent};
 pub(crate) use replay::Replay;
 
-/// The events and payload bytes that a batch or page holds, but for one append.
+/// The events and payload bytes that a page holds, and more than a batch of a replay does, but for one append.
 pub(crate) const BATCH_BYTES: usize = 1 << 20;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use annals_core::{Batch, Error, ErrorKind, PersistenceId, Result, SeqNr, SeqRange};
 
-use super::{BATCH_BYTES, FrameReader};
+use super::FrameReader;
 use crate::catalog::{MemIndex, Sealed};
 use crate::engine::Engine;
 use crate::follower::View;
@@ -14,6 +14,10 @@ use crate::index::FrameRef;
 use crate::log::Reading;
 use crate::position::SegmentNr;
 use crate::stats::Counters;
+
+/// The bytes of frames that a batch holds, but for one append. Decoded they take several times as many: few
+/// enough that the processor's cache holds them until they are applied, though another thread decoded them.
+const REPLAYED_BYTES: usize = 128 << 10;
 
 /// Where the frames of one segment are known from.
 #[derive(Debug)]
@@ -113,7 +117,7 @@ impl Replay {
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>> {
         let mut batch = Batch::default();
         let mut bytes = 0;
-        while bytes < BATCH_BYTES && !self.rest.is_empty() {
+        while bytes < REPLAYED_BYTES && !self.rest.is_empty() {
             let added = match self.add_frame(&mut batch) {
                 Err(error) if error.kind() == ErrorKind::Corrupt => self.begin_again(error),
                 added => added,
