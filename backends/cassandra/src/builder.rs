@@ -124,15 +124,18 @@ async fn agree(
     read_only: bool,
 ) -> Result<Fencing> {
     let asked = settings.fencing;
+    let recorded = Recorded { session, settings, read_only };
     if report.missing_additions.iter().any(|name| name.ends_with(SETTINGS_TABLE)) {
         // Pekko's tables as they are. Whoever wants another fencing creates the additions first.
+        recorded.check_partitions().await?;
         return Ok(asked.unwrap_or_default());
     }
-    let journal = &settings.journal;
-    let partition_size = journal.target_partition_size.get().to_string();
+    let partition_size = settings.journal.target_partition_size.get().to_string();
     let bucket_size = format!("{:?}", settings.events_by_tag.bucket_size);
-    let recorded = Recorded { session, settings, read_only };
-    recorded.agree("target-partition-size", &partition_size).await?;
+    if recorded.find(PARTITION_SIZE).await?.is_none() {
+        recorded.check_partitions().await?;
+    }
+    recorded.agree(PARTITION_SIZE, &partition_size).await?;
     recorded.agree("bucket-size", &bucket_size).await?;
     match asked {
         Some(fencing) => {
@@ -145,6 +148,12 @@ async fn agree(
         }
     }
 }
+
+/// The name under which the size of partitions is recorded.
+const PARTITION_SIZE: &str = "target-partition-size";
+
+/// So many rows of a journal that records nothing are looked at.
+const ROWS_CHECKED: u32 = 1_000;
 
 struct Recorded<'a> {
     session: &'a Session,
@@ -168,25 +177,58 @@ impl Recorded<'_> {
         ))
     }
 
+    /// Whether the rows of a journal that a JVM wrote lie where this size of partitions puts them. Too few
+    /// events, all in their first partition, fit every size above theirs.
+    async fn check_partitions(&self) -> Result<()> {
+        let journal = &self.settings.journal;
+        let (size, table) = (journal.target_partition_size, &journal.table);
+        let keyspace = &journal.keyspace;
+        let what = || format!("reading the partitions of {keyspace}.{table}");
+        let select = format!(
+            "SELECT persistence_id, partition_nr, sequence_nr FROM {keyspace}.{table} LIMIT {ROWS_CHECKED}"
+        );
+        let rows = self.session.query_unpaged(self.statement(&select), ()).await;
+        let rows = rows.map_err(|error| error::of_read(what(), error))?;
+        let rows = rows.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
+        let rows = rows.rows::<(&str, i64, i64)>();
+        for row in rows.map_err(|error| error::of_rows(what(), error))? {
+            let (id, partition, number) = row.map_err(|error| error::of_rows(what(), error))?;
+            let nominal = size.partition_of(crate::end::seq_nr(number));
+            if ![nominal.column(), nominal.next().column()].contains(&partition) {
+                return Err(Error::invalid(format!(
+                    "event {number} of {id} lies in partition {partition} of {keyspace}.{table}, which \
+                     target-partition-size = {} does not allow: give the size that the journal was written with; \
+                     nothing was opened",
+                    size.get()
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// What is recorded under `name`; `value`, if nothing was.
     async fn get_or_record(&self, name: &str, value: &str) -> Result<String> {
-        let table = format!("{}.{SETTINGS_TABLE}", self.settings.journal.keyspace);
-        let select = format!("SELECT value FROM {table} WHERE name = ?");
-        if let Some(recorded) = self.get(&select, name).await? {
+        if let Some(recorded) = self.find(name).await? {
             return Ok(recorded);
         }
         if self.read_only {
             return Ok(value.to_owned());
         }
+        let table = self.table();
         let insert = format!("INSERT INTO {table} (name, value) VALUES (?, ?) IF NOT EXISTS");
         let inserted = self.session.query_unpaged(self.statement(&insert), (name, value)).await;
         inserted.map_err(|error| error::of_write(format!("recording {name}"), error))?;
-        Ok(self.get(&select, name).await?.unwrap_or_else(|| value.to_owned()))
+        Ok(self.find(name).await?.unwrap_or_else(|| value.to_owned()))
     }
 
-    async fn get(&self, select: &str, name: &str) -> Result<Option<String>> {
+    fn table(&self) -> String {
+        format!("{}.{SETTINGS_TABLE}", self.settings.journal.keyspace)
+    }
+
+    async fn find(&self, name: &str) -> Result<Option<String>> {
         let what = || format!("reading the recorded {name}");
-        let rows = self.session.query_unpaged(self.statement(select), (name,)).await;
+        let select = format!("SELECT value FROM {} WHERE name = ?", self.table());
+        let rows = self.session.query_unpaged(self.statement(&select), (name,)).await;
         let rows = rows.map_err(|error| error::of_read(what(), error))?;
         let rows = rows.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
         let row = rows.maybe_first_row::<(Option<String>,)>();

@@ -170,3 +170,33 @@ async fn interleaved_writers_are_filtered_as_by_pekko() {
         }
     }
 }
+
+#[tokio::test]
+async fn tables_of_another_partition_size_are_refused_before_anything_is_recorded() {
+    let mut settings = support::settings("sizes");
+    let builder = |settings: &CassandraSettings| {
+        let settings = settings.clone();
+        async { CassandraStore::builder([support::server().await]).settings(settings) }
+    };
+    builder(&settings).await.create_schema().await.unwrap();
+    // As a JVM writes it whose partitions hold seven events.
+    let cql = format!(
+        "INSERT INTO {}.messages (persistence_id, partition_nr, sequence_nr, timestamp, writer_uuid, ser_id, \
+         ser_manifest, event_manifest, event) VALUES ('large|1', 2, 15, now(), 'w', 20, '', '', \
+         textAsBlob('x'))",
+        settings.journal.keyspace
+    );
+    session().await.query_unpaged(cql, ()).await.unwrap();
+
+    for read_only in [false, true] {
+        let builder = builder(&settings).await;
+        let opened = if read_only { builder.open_read_only().await } else { builder.open().await };
+        let error = opened.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        let told = "event 15 of large|1 lies in partition 2";
+        assert!(error.to_string().contains(told), "{error}");
+    }
+
+    settings.journal.target_partition_size = PartitionSize::new(7).unwrap();
+    builder(&settings).await.open().await.unwrap();
+}
