@@ -52,9 +52,9 @@ impl Template {
         }
         let id = AttributeValue::S(entity.id.to_string());
         let scan = sdk(endpoint).scan().table_name(TABLE).filter_expression("persistence_id = :id");
-        let scan = scan.expression_attribute_values(":id", id).send().await?;
-        let item = scan.items.and_then(|items| items.into_iter().next());
-        Ok(Self(item.ok_or("the template was not found")?))
+        // Page by page: one without a match does not end it.
+        let mut found = scan.expression_attribute_values(":id", id).into_paginator().items().send();
+        Ok(Self(found.next().await.transpose()?.ok_or("the template was not found")?))
     }
 
     /// The item of another event.
