@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::time::Instant;
 
-use annals_core::SeqRange;
+use annals_core::{Journal, SeqRange};
 use clap::Subcommand;
 use futures_util::StreamExt;
 
@@ -172,7 +172,16 @@ pub async fn heap_of_replay(dir: &Path, reset: impl Fn(), peak: impl Fn() -> u64
 
 /// Replays the history of the first entity, and counts its events.
 pub(crate) async fn replay(subject: &Subject) -> Result<u64> {
-    let mut batches = subject.store.journal.replay(&Entity::new(0).id, SeqRange::ALL);
+    replay_of(&*subject.store.journal, &Entity::new(0), SeqRange::ALL).await
+}
+
+/// Replays `range` of the history of `entity`, and counts its events.
+pub(crate) async fn replay_of(
+    journal: &dyn Journal,
+    entity: &Entity,
+    range: SeqRange,
+) -> Result<u64> {
+    let mut batches = journal.replay(&entity.id, range);
     let mut events = 0;
     while let Some(batch) = batches.next().await {
         events += count(batch?.events.len());

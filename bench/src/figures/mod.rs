@@ -1,6 +1,8 @@
 //! The figures, one file each, and the order in which they are measured.
 
 mod appends;
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+mod beside;
 #[cfg(feature = "cassandra")]
 mod cassandra;
 #[cfg(feature = "dynamodb")]

@@ -2,8 +2,9 @@
 
 use annals_cassandra::Fencing;
 
+use super::super::beside::cpu_micros;
 use super::bare::{Conditional, Plain};
-use super::{Run, Server, cpu_micros, open, target};
+use super::{Run, Server, open, target};
 use crate::Result;
 use crate::figures::Bench;
 use crate::report::Reach;

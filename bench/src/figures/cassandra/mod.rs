@@ -21,7 +21,6 @@ use clap::ValueEnum;
 
 use super::Bench;
 use crate::driver::{Entity, Load, Outcome, Target, drive};
-use crate::number::float;
 use crate::process::load_average;
 use crate::subject::JournalTarget;
 use crate::{Report, Result};
@@ -110,11 +109,6 @@ async fn open(address: &str, keyspace: &str, fencing: Fencing) -> Result<Cassand
 
 fn target(store: &CassandraStore) -> JournalTarget {
     JournalTarget::new(store.store().journal, Tags::NONE)
-}
-
-/// The CPU time of one event, in microseconds.
-fn cpu_micros(outcome: &Outcome) -> f64 {
-    outcome.cpu.as_secs_f64() * 1e6 / float(outcome.events.max(1))
 }
 
 impl Bench {

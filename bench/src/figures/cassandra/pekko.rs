@@ -2,29 +2,23 @@
 //! same server.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use annals_cassandra::{CassandraStore, Fencing};
-use annals_core::{SeqNr, SeqRange, Tag, Tags};
+use annals_core::{Tag, Tags};
 use annals_interop::{App, Appends, Figures, Keyspaces, PekkoSystem};
-use futures_util::StreamExt;
 use scylla::client::session::Session;
 
+use super::super::beside::{cpu_micros, their_cpu_micros, their_p99_millis};
 use super::bare::connect;
 use super::requests::{Client, requests_of};
-use super::{Run, Server, cpu_micros, open, settings, target};
+use super::{Run, Server, open, settings};
 use crate::Result;
-use crate::driver::Entity;
 use crate::figures::Bench;
 use crate::number::{count, float, rate};
-use crate::payload::payload;
 use crate::report::Reach;
 use crate::subject::JournalTarget;
 
-/// The events of the history that both recover.
-const RECOVERED: u64 = 10_000;
-/// The events of one of its appends.
-const APPENDED: u64 = 50;
 const TAGS: [&str; 3] = ["red", "green", "blue"];
 
 /// What is compared: how many entities, of how many events for the plugin, with which tags.
@@ -70,7 +64,7 @@ impl Bench {
         settings.snapshot.keyspace = keyspaces.snapshots.clone();
         let builder = CassandraStore::builder([address.as_str()]).settings(settings);
         builder.create_schema().await?;
-        self.cassandra_recoveries(&builder.open().await?, &pekko).await
+        self.recoveries_beside_pekko(&builder.open().await?.store(), &pekko, 3.0).await
     }
 
     async fn beside_pekko(
@@ -154,63 +148,4 @@ impl Bench {
             requests.1
         ));
     }
-
-    async fn cassandra_recoveries(
-        &mut self,
-        store: &CassandraStore,
-        pekko: &PekkoSystem,
-    ) -> Result<()> {
-        let (entity, target) = (Entity::new(1), target(store));
-        for first in (1..=RECOVERED).step_by(usize::try_from(APPENDED)?) {
-            let bytes = self.plan.payload_bytes;
-            let payloads = (first..first + APPENDED).map(|seq_nr| payload(1, seq_nr, bytes));
-            target.append_all(&entity, first, payloads).await?;
-        }
-        let mut ratios = Vec::new();
-        for round in 0..self.plan.rounds + 2 {
-            let ours = recover(store, &entity).await?;
-            let theirs = pekko.bench_recover(entity.id.as_str(), 1).await?;
-            let theirs = theirs.first().ok_or("no recovery was measured")?;
-            if theirs.events != RECOVERED {
-                return Err(format!("Pekko recovered {} events", theirs.events).into());
-            }
-            if round > 1 {
-                self.report.note(format!(
-                    "recovery {round} of {RECOVERED} events: annals {ours:.0?}, Pekko {:.0?}",
-                    theirs.time
-                ));
-                self.report.value("recovery_events_per_second", rate(RECOVERED, ours));
-                ratios.push(theirs.time.as_secs_f64() / ours.as_secs_f64());
-            }
-        }
-        let what = "recovery of 10,000 events, rate / Pekko's";
-        self.report.figure("pekko", what, "", ratios, Reach::AtLeast(3.0));
-        Ok(())
-    }
-}
-
-fn their_cpu_micros(figures: &Figures) -> f64 {
-    figures.cpu.as_secs_f64() * 1e6 / float(figures.events.max(1))
-}
-
-fn their_p99_millis(figures: &Figures) -> f64 {
-    let [_, p99] = figures.latencies.map(|latency| latency.as_secs_f64() * 1e3);
-    p99
-}
-
-/// What a recovery asks of the journal.
-async fn recover(store: &CassandraStore, entity: &Entity) -> Result<Duration> {
-    let journal = store.store().journal;
-    let start = Instant::now();
-    let bounds = journal.begin(&entity.id, &entity.writer).await?;
-    let mut batches = journal.replay(&entity.id, SeqRange::new(SeqNr::FIRST, bounds.highest));
-    let mut events = 0;
-    while let Some(batch) = batches.next().await {
-        events += count(batch?.events.len());
-    }
-    let took = start.elapsed();
-    if events != RECOVERED {
-        return Err(format!("annals recovered {events} events").into());
-    }
-    Ok(took)
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use super::super::beside::cpu_micros;
 use super::bare::{Bare, Template, sdk};
 use super::{Server, WRITERS, target};
 use crate::Result;
-use crate::driver::{Outcome, drive};
+use crate::driver::drive;
 use crate::figures::Bench;
-use crate::number::float;
 use crate::report::Reach;
 
 impl Bench {
@@ -41,9 +41,4 @@ impl Bench {
         self.report.figure("appends", what, "", cpu, Reach::AtMost(1.15));
         Ok(())
     }
-}
-
-/// The CPU time of one event.
-pub(super) fn cpu_micros(outcome: &Outcome) -> f64 {
-    outcome.cpu.as_secs_f64() * 1e6 / float(outcome.events.max(1))
 }

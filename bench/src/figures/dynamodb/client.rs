@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::appends::cpu_micros;
+use super::super::beside::cpu_micros;
 use super::bare::{Bare, Template, sdk};
 use super::{Server, WRITERS, open, target};
 use crate::Result;

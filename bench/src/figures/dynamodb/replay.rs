@@ -1,16 +1,10 @@
 //! The heap of a long replay.
 
-use annals_core::SeqRange;
-use futures_util::StreamExt;
-
 use super::bare::{Template, bulk_load, sdk};
 use super::{Server, open};
 use crate::Result;
-use crate::child::measure_heap_with;
 use crate::driver::Entity;
 use crate::figures::Bench;
-use crate::number::{count, float};
-use crate::report::Reach;
 
 impl Bench {
     pub(super) async fn dynamodb_heap(&mut self, server: &mut Server) -> Result<()> {
@@ -22,13 +16,7 @@ impl Bench {
         let (journal, entity) = ("heap", Entity::new(0));
         bulk_load(&sdk(&endpoint), &template, journal, &entity, events, bytes).await?;
         let arguments = [format!("--dynamodb={endpoint}"), format!("--journal={journal}")];
-        let Some(heap) = measure_heap_with(self.root.path(), &arguments)? else {
-            return Err("annals-bench-heap was not built".into());
-        };
-        let mib = float(heap) / f64::from(1 << 20);
-        let what = format!("heap of a replay of {events} events, above the idle store's");
-        self.report.figure("heap", &what, " MiB", vec![mib], Reach::AtMost(32.0));
-        Ok(())
+        self.heap_of_server_replay(events, &arguments)
     }
 }
 
@@ -44,19 +32,5 @@ pub async fn heap_of_replay(
     peak: impl Fn() -> u64,
 ) -> Result<u64> {
     let store = open(endpoint, journal).await?.store();
-    let replay = || async {
-        let mut batches = store.journal.replay(&Entity::new(0).id, SeqRange::ALL);
-        let mut events = 0;
-        while let Some(batch) = batches.next().await {
-            events += count(batch?.events.len());
-        }
-        Ok::<u64, annals_core::Error>(events)
-    };
-    replay().await?;
-    reset();
-    let events = replay().await?;
-    if events == 0 {
-        return Err("there is no history to replay".into());
-    }
-    Ok(peak())
+    super::super::beside::heap_of_replay(&store, reset, peak).await
 }
