@@ -24,6 +24,8 @@ mod process;
 
 mod raw;
 mod subject;
+#[cfg(any(feature = "cassandra", feature = "dynamodb"))]
+mod turns;
 
 #[cfg(feature = "peers")]
 mod peers;

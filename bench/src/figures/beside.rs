@@ -14,6 +14,7 @@ use crate::number::{float, rate};
 use crate::payload::payload;
 use crate::report::Reach;
 use crate::subject::JournalTarget;
+use crate::turns::in_turns;
 
 /// The events of the history that both recover.
 const RECOVERED: u64 = 10_000;
@@ -53,8 +54,8 @@ impl Bench {
         }
         let mut ratios = Vec::new();
         for round in 0..self.plan.rounds + 2 {
-            let ours = recover(store, &entity).await?;
-            let theirs = pekko.bench_recover(entity.id.as_str(), 1).await?;
+            let theirs = async { Ok(pekko.bench_recover(entity.id.as_str(), 1).await?) };
+            let (ours, theirs) = in_turns(round, recover(store, &entity), theirs).await?;
             let theirs = theirs.first().ok_or("no recovery was measured")?;
             if theirs.events != RECOVERED {
                 return Err(format!("Pekko recovered {} events", theirs.events).into());

@@ -8,6 +8,7 @@ use super::{Run, Server, open, target};
 use crate::Result;
 use crate::figures::Bench;
 use crate::report::Reach;
+use crate::turns::in_turns;
 
 /// The ratios of the rounds.
 #[derive(Default)]
@@ -22,7 +23,7 @@ struct Ratios {
 }
 
 impl Bench {
-    pub(super) async fn cassandra_appends(&mut self, server: &mut Server) -> Result<()> {
+    pub(super) async fn cassandra_appends(&mut self, server: &Server) -> Result<()> {
         let address = server.node.address().to_owned();
         let off = open(&address, "bench_off", Fencing::Off).await?;
         let claims = open(&address, "bench_claims", Fencing::Claims).await?;
@@ -31,19 +32,25 @@ impl Bench {
         let mut ratios = Ratios::default();
         // The first round warms the server's compilers.
         for round in 0..=self.plan.rounds {
-            let plain = server.drive(Plain::new(&address, "bench_off").await?, some).await?;
-            let unfenced = server.drive(target(&off), some).await?;
-            let claimed = server.drive(target(&claims), some).await?;
-            let plain_many = server.drive(Plain::new(&address, "bench_off").await?, many).await?;
-            let claimed_many = server.drive(target(&claims), many).await?;
-            let batches = Conditional::new(&address, "bench_lwt").await?;
-            let batches = server.drive(batches, some).await?;
-            let conditional = server.drive(target(&lwt), some).await?;
+            let plain = |load| {
+                let address = &address;
+                async move { server.drive(Plain::new(address, "bench_off").await?, load).await }
+            };
+            let (unfenced, claimed) =
+                (server.drive(target(&off), some), server.drive(target(&claims), some));
+            let ours = in_turns(round, unfenced, claimed);
+            let (plain_some, (unfenced, claimed)) = in_turns(round, plain(some), ours).await?;
+            let claimed_many = server.drive(target(&claims), many);
+            let (plain_many, claimed_many) = in_turns(round, plain(many), claimed_many).await?;
+            let batches =
+                async { server.drive(Conditional::new(&address, "bench_lwt").await?, some).await };
+            let conditional = server.drive(target(&lwt), some);
+            let (batches, conditional) = in_turns(round, batches, conditional).await?;
             if round == 0 {
                 continue;
             }
             for (name, run) in [
-                ("bare insert, 64", &plain),
+                ("bare insert, 64", &plain_some),
                 ("off, 64", &unfenced),
                 ("claims, 64", &claimed),
                 ("bare insert, 256", &plain_many),
@@ -57,10 +64,10 @@ impl Bench {
                 let cpu = cpu_micros(&run.outcome);
                 self.report.value(&format!("{name}_cpu_micros_per_event"), cpu);
             }
-            ratios.off.push(rates(&unfenced, &plain));
-            ratios.off_cpu.push(cpus(&unfenced, &plain));
-            ratios.claims.push(rates(&claimed, &plain));
-            ratios.claims_cpu.push(cpus(&claimed, &plain));
+            ratios.off.push(rates(&unfenced, &plain_some));
+            ratios.off_cpu.push(cpus(&unfenced, &plain_some));
+            ratios.claims.push(rates(&claimed, &plain_some));
+            ratios.claims_cpu.push(cpus(&claimed, &plain_some));
             ratios.claims_many.push(rates(&claimed_many, &plain_many));
             ratios.lwt.push(rates(&conditional, &batches));
             ratios.lwt_cpu.push(cpus(&conditional, &batches));

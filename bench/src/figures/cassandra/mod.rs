@@ -44,27 +44,28 @@ pub enum CassandraFigure {
 #[derive(Debug)]
 struct Server {
     node: Cassandra,
-    runs: u64,
+    runs: AtomicU64,
 }
 
 impl Server {
     fn start() -> Result<Self> {
-        Ok(Self { node: Cassandra::start(&CassandraOptions::default())?, runs: 0 })
+        Ok(Self { node: Cassandra::start(&CassandraOptions::default())?, runs: 0.into() })
     }
 
     /// Runs `load` against `target` on entities that no run before has used.
-    async fn drive<T: Target>(&mut self, target: T, load: Load) -> Result<Run> {
-        let target = Arc::new(Named { target, entities: self.entities(load), appends: 0.into() });
+    async fn drive<T: Target>(&self, target: T, load: Load) -> Result<Run> {
+        let entities = self.entities(load.writers.max(load.entities));
+        let target = Arc::new(Named { target, entities, appends: 0.into() });
         let outcome = drive(target.clone(), load).await?;
         Ok(Run { outcome, appends: target.appends.load(Ordering::Relaxed) })
     }
 
-    fn entities(&mut self, load: Load) -> Vec<Entity> {
+    /// So many entities that no run before has used.
+    fn entities(&self, entities: u64) -> Vec<Entity> {
         /// More than any run has entities.
         const APART: u64 = 10_000;
-        self.runs += 1;
-        let first = self.runs * APART;
-        (first..first + load.writers.max(load.entities)).map(Entity::new).collect()
+        let first = (self.runs.fetch_add(1, Ordering::Relaxed) + 1) * APART;
+        (first..first + entities).map(Entity::new).collect()
     }
 }
 
@@ -118,7 +119,7 @@ impl Bench {
         self.report
             .path("one Cassandra with a heap of 1 GiB: the bottleneck, on the client's cores");
         self.report.note(format!("load average at the beginning: {}", load_average()));
-        let mut server = match Server::start() {
+        let server = match Server::start() {
             Ok(server) => server,
             Err(error) => {
                 self.report.failure(format!("no server: {error}"));
@@ -131,9 +132,9 @@ impl Bench {
             }
             eprintln!("{figure:?}");
             let measured = match figure {
-                CassandraFigure::Appends => self.cassandra_appends(&mut server).await,
+                CassandraFigure::Appends => self.cassandra_appends(&server).await,
                 CassandraFigure::Claims => self.cassandra_claims(&server).await,
-                CassandraFigure::Pekko => self.cassandra_pekko(&mut server).await,
+                CassandraFigure::Pekko => self.cassandra_pekko(&server).await,
                 CassandraFigure::Heap => self.cassandra_heap(&server).await,
             };
             if let Err(error) = measured {

@@ -2,6 +2,7 @@
 //! same server.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use annals_cassandra::{CassandraStore, Fencing};
@@ -18,6 +19,7 @@ use crate::figures::Bench;
 use crate::number::{count, float, rate};
 use crate::report::Reach;
 use crate::subject::JournalTarget;
+use crate::turns::in_turns;
 
 const TAGS: [&str; 3] = ["red", "green", "blue"];
 
@@ -31,7 +33,7 @@ struct Comparison {
 }
 
 impl Bench {
-    pub(super) async fn cassandra_pekko(&mut self, server: &mut Server) -> Result<()> {
+    pub(super) async fn cassandra_pekko(&mut self, server: &Server) -> Result<()> {
         let address = server.node.address().to_owned();
         let app = Arc::new(App::start(&[])?);
         let keyspaces = Keyspaces::create(app, &address, "").await?;
@@ -69,7 +71,7 @@ impl Bench {
 
     async fn beside_pekko(
         &mut self,
-        server: &mut Server,
+        server: &Server,
         store: &CassandraStore,
         pekko: &PekkoSystem,
         session: &Session,
@@ -82,22 +84,28 @@ impl Bench {
         let (mut rates, mut cpu, mut slowest, mut requests) = (vec![], vec![], vec![], vec![]);
         // The first rounds warm the application's compilers.
         for round in 0..self.plan.rounds + 2 {
-            let before = requests_of(session, Client::Rust).await?;
-            let ours = server.drive(journal.clone(), load).await?;
-            let our_requests = requests_of(session, Client::Rust).await? - before;
-            let before = requests_of(session, Client::Java).await?;
+            let ours = async {
+                let before = requests_of(session, Client::Rust).await?;
+                let ours = server.drive(journal.clone(), load).await?;
+                Ok((ours, requests_of(session, Client::Rust).await? - before))
+            };
             let appends = Appends {
-                prefix: format!("run{}-{round}-", server.runs),
+                prefix: format!("run{}-{round}-", server.runs.load(Ordering::Relaxed)),
                 entities: *entities,
                 events: *events,
                 batch: 1,
                 event_bytes: count(load.payload_bytes),
                 tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
             };
-            let theirs = pekko.bench_append(&appends).await?;
-            // Tag writes of the plugin are on their way when the append is acknowledged.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            let their_requests = requests_of(session, Client::Java).await? - before;
+            let theirs = async {
+                let before = requests_of(session, Client::Java).await?;
+                let theirs = pekko.bench_append(&appends).await?;
+                // Tag writes of the plugin are on their way when the append is acknowledged.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Ok((theirs, requests_of(session, Client::Java).await? - before))
+            };
+            let ((ours, our_requests), (theirs, their_requests)) =
+                in_turns(round, ours, theirs).await?;
             if our_requests == 0 || their_requests == 0 {
                 return Err("the server did not count the requests of both drivers".into());
             }
