@@ -205,8 +205,8 @@ impl Inner {
     /// Whether a bucket of a tag holds anything.
     async fn holds_any(&self, tag: &Tag, bucket: Bucket, after: TimeUuid) -> Result<bool> {
         let what = || format!("looking into a bucket of tag {tag}");
-        let values =
-            (tag.as_str(), bucket.column(), cql(after), cql(TimeUuid::end_of(i64::MAX / 20_000)));
+        let next = TimeUuid::start_of(bucket.next().column());
+        let values = (tag.as_str(), bucket.column(), cql(after), cql(next));
         let statement = &self.connection.statements.tags.select_counters;
         let found =
             self.connection.read_page(statement, values, 1, PagingState::start(), what).await?;

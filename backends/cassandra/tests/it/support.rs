@@ -44,10 +44,15 @@ pub(crate) fn unique() -> String {
     format!("{}-{}-", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
+/// The time of day, in milliseconds since 1970.
+pub(crate) fn now_millis() -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_millis()).unwrap()
+}
+
 /// Some hours ago.
 pub(crate) fn today_millis() -> i64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(now.as_millis()).unwrap() - 3 * 3_600_000
+    now_millis() - 3 * 3_600_000
 }
 
 /// A session beside the store, as a JVM would have it.

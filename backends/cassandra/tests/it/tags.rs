@@ -1,6 +1,8 @@
 //! Tag rows that a crash left out, and offsets.
 
-use annals_cassandra::{CassandraSettings, Fencing, TagWriters};
+use std::time::Duration;
+
+use annals_cassandra::{BucketSize, CassandraSettings, Fencing, TagWriters};
 use annals_core::{PersistenceId, Scope, Store, Tag, WriterId};
 
 use crate::support::{self, append, session, tagged, unique};
@@ -98,4 +100,28 @@ async fn an_offset_of_pekko_resumes_a_tag() {
     let page = store.read_journal.page(&scope, Some(&offset), None, 10).await.unwrap();
     let rest: Vec<u64> = page.events().iter().map(|e| e.event.seq_nr.get()).collect();
     assert_eq!(rest, [2, 3]);
+}
+
+/// A reader asks buckets whether they hold anything, and once none between its own and the last one did.
+#[tokio::test]
+async fn events_of_all_buckets_are_delivered() {
+    let (tag, id) = (unique(), PersistenceId::new(format!("buckets|{}", unique())).unwrap());
+    let mut settings = support::settings("buckets").with_fencing(Fencing::Claims);
+    settings.events_by_tag.bucket_size = BucketSize::Second;
+    settings.events_by_tag.first_time_bucket_millis = support::now_millis();
+    settings.tag_writers = TagWriters::Own;
+    let store = support::open(settings).await.unwrap().store();
+    let mut expected = Vec::new();
+    for after in 0..4 {
+        store.journal.append(append(&id, after, "w", &["x"], &[&tag])).await.unwrap();
+        expected.push((id.to_string(), after + 1));
+        // The next one comes in another bucket.
+        tokio::time::sleep(Duration::from_millis(1_000)).await;
+    }
+    assert_eq!(tagged(&store, &tag).await, expected);
+    let scope = Scope::Tag(Tag::new(tag.as_str()).unwrap());
+    let first = store.read_journal.page(&scope, None, None, 1).await.unwrap();
+    let rest = store.read_journal.page(&scope, first.next(), None, 10).await.unwrap();
+    let rest: Vec<u64> = rest.events().iter().map(|e| e.event.seq_nr.get()).collect();
+    assert_eq!(rest, [2, 3, 4]);
 }
