@@ -132,10 +132,11 @@ async fn agree(
     }
     let partition_size = settings.journal.target_partition_size.get().to_string();
     let bucket_size = format!("{:?}", settings.events_by_tag.bucket_size);
-    if recorded.find(PARTITION_SIZE).await?.is_none() {
+    let found = recorded.find(PARTITION_SIZE).await?;
+    if found.is_none() {
         recorded.check_partitions().await?;
     }
-    recorded.agree(PARTITION_SIZE, &partition_size).await?;
+    recorded.agree_with(found, PARTITION_SIZE, &partition_size).await?;
     recorded.agree("bucket-size", &bucket_size).await?;
     match asked {
         Some(fencing) => {
@@ -164,7 +165,16 @@ struct Recorded<'a> {
 
 impl Recorded<'_> {
     async fn agree(&self, name: &str, value: &str) -> Result<()> {
-        let recorded = self.get_or_record(name, value).await?;
+        let found = self.find(name).await?;
+        self.agree_with(found, name, value).await
+    }
+
+    /// Compares with what was `found` under `name`, or records it.
+    async fn agree_with(&self, found: Option<String>, name: &str, value: &str) -> Result<()> {
+        let recorded = match found {
+            Some(recorded) => recorded,
+            None => self.record(name, value).await?,
+        };
         if recorded == value {
             return Ok(());
         }
@@ -208,9 +218,14 @@ impl Recorded<'_> {
 
     /// What is recorded under `name`; `value`, if nothing was.
     async fn get_or_record(&self, name: &str, value: &str) -> Result<String> {
-        if let Some(recorded) = self.find(name).await? {
-            return Ok(recorded);
+        match self.find(name).await? {
+            Some(recorded) => Ok(recorded),
+            None => self.record(name, value).await,
         }
+    }
+
+    /// Records `value`, unless another process was faster; gives what is recorded.
+    async fn record(&self, name: &str, value: &str) -> Result<String> {
         if self.read_only {
             return Ok(value.to_owned());
         }
