@@ -21,7 +21,7 @@ DIR holds the node's configuration, data, log and pid; the same start on it agai
   --seeds A[,B]          addresses of the seed nodes; default: this node
   --heap 1G              maximum heap
   --jmx-port N           JMX on this loopback port, needed by nodetool; default: no JMX
-  --set KEY=VALUE        a line of cassandra.yaml; may be repeated
+  --set KEY=VALUE        a line of cassandra.yaml; may be repeated. @DIR@ in it stands for DIR
   --timeout 120          seconds to wait for the answer
 
 ANNALS_SERVERS_CACHE     where the jars are kept; default ~/.cache/annals-servers
@@ -54,7 +54,9 @@ YAML
   for line in "${settings[@]}"; do
     [[ $line == *=* ]] || die "--set wants KEY=VALUE, not '$line'"
     sed -i "/^${line%%=*}:/d" "$dir/cassandra.yaml"
+    line=${line//@DIR@/"$dir"}
     echo "${line%%=*}: ${line#*=}" >>"$dir/cassandra.yaml"
+    [[ $line != client_encryption_options=* ]] || answers=listens_to_cql
   done
 }
 
@@ -66,6 +68,13 @@ answers_cql() {
   reply=$(timeout 5 head -c 5 <&3 | od -An -tx1 | tr -d ' ')
   exec 3>&-
   [[ $reply == 84000000?? && ${reply: -2} == 06 ]]
+}
+
+# For a port that takes encrypted connections only, which bash has no means to open: this start has said in
+# its log that it listens, and something does.
+listens_to_cql() {
+  (: <"/dev/tcp/$address/$port") || return 1
+  tail -c "+$((log_before + 1))" "$dir/log" | grep -q 'Starting listening for CQL clients'
 }
 
 fetch() {
@@ -82,13 +91,14 @@ start() {
   write_configuration
   local jmx=()
   [[ -n $jmx_port ]] && jmx=("-Dcassandra.jmx.local.port=$jmx_port")
+  log_before=$(stat -c %s "$dir/log" 2>/dev/null || echo 0)
   launch "-javaagent:$(echo "$cache/$name"/jamm-*.jar)" "@$here/cassandra-jvm.options" \
     -Xms128M "-Xmx$heap" "${jmx[@]}" \
     "-Dlogback.configurationFile=$here/cassandra-logback.xml" \
     "-Dcassandra.config=file://$dir/cassandra.yaml" -Dcassandra-foreground=yes \
     "-Dcassandra.storagedir=$dir/data" "-Dcassandra.logdir=$dir" \
     -cp "$cache/$name/*" org.apache.cassandra.service.CassandraDaemon
-  await_answer "$timeout" answers_cql
+  await_answer "$timeout" "$answers"
   echo "cassandra $version answers on $address:$port (pid $(cat "$dir/pid"), log $dir/log)"
 }
 
@@ -103,6 +113,7 @@ nodetool() {
 command=${1:-}
 shift || true
 address=127.0.0.1 port=9042 storage_port=7000 seeds='' heap=1G jmx_port='' timeout=120 settings=()
+answers=answers_cql log_before=0
 while (($#)); do
   if [[ $1 == -- ]]; then
     shift

@@ -3,19 +3,20 @@
 use std::path::Path;
 
 use crate::guard::{Guard, Step};
-use crate::{Result, port};
+use crate::{Error, Result, port};
 
 /// How a node is started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraOptions {
     heap: String,
     settings: Vec<(String, String)>,
+    files: Vec<(String, String)>,
 }
 
 impl Default for CassandraOptions {
     /// A maximum heap of 1 GiB, of which it takes half at first, and the settings of the script.
     fn default() -> Self {
-        Self { heap: "1G".to_owned(), settings: Vec::new() }
+        Self { heap: "1G".to_owned(), settings: Vec::new(), files: Vec::new() }
     }
 }
 
@@ -27,10 +28,17 @@ impl CassandraOptions {
         self
     }
 
-    /// A line of `cassandra.yaml`.
+    /// A line of `cassandra.yaml`; `@DIR@` in its value stands for the node's folder.
     #[must_use]
     pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((key.into(), value.into()));
+        self
+    }
+
+    /// A file in the node's folder, there before it starts and gone with it: keys and certificates.
+    #[must_use]
+    pub fn with_file(mut self, name: impl Into<String>, contents: impl Into<String>) -> Self {
+        self.files.push((name.into(), contents.into()));
         self
     }
 }
@@ -75,6 +83,10 @@ impl Cassandra {
         }
         let address = format!("{address}:{port}");
         let guard = Guard::new(format!("Cassandra on {address}"), "cassandra.sh", &arguments)?;
+        for (name, contents) in &options.files {
+            let written = std::fs::write(guard.directory().join(name), contents);
+            written.map_err(|error| Error::new(format!("{name} was not written: {error}")))?;
+        }
         Ok(Self { guard, address })
     }
 

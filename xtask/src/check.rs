@@ -9,8 +9,8 @@ use crate::{Result, command, edges, sources};
 
 /// Everything that users can choose. Left out are the peers of the benchmarks, which take a minute to
 /// compile.
-const FEATURES: &str = "annals/cassandra,annals/dynamodb,annals/metrics,annals/pekko,\
-                        annals-cli/cassandra,annals-cli/dynamodb";
+const FEATURES: &str = "annals/cassandra-tls,annals/dynamodb,annals/metrics,annals/pekko,\
+                        annals-cli/cassandra-tls,annals-cli/dynamodb";
 
 /// How much the tests do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

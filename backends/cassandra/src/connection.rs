@@ -88,9 +88,12 @@ async fn connect_once(nodes: &[String], settings: &CassandraSettings) -> Result<
         builder = builder.user(&credentials.username, &credentials.password);
     }
     if let Some(tls) = &driver.tls {
-        builder = tls::encrypted(builder, tls)?;
+        builder = tls::encrypted(builder, nodes, tls)?;
     }
-    builder.build().await.map_err(|error| error::of_connect(&nodes.join(","), error))
+    builder
+        .build()
+        .await
+        .map_err(|error| error::of_connect(&nodes.join(","), driver.tls.is_some(), error))
 }
 
 impl Connection {

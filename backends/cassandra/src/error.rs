@@ -3,7 +3,8 @@
 
 use annals_core::{Error, ErrorKind};
 use scylla::errors::{
-    DbError, ExecutionError, MetadataError, NewSessionError, PrepareError, RequestAttemptError,
+    ConnectionError, ConnectionPoolError, DbError, ExecutionError, MetadataError, NewSessionError,
+    PrepareError, RequestAttemptError,
 };
 
 /// What a failed read means.
@@ -40,20 +41,70 @@ pub(crate) fn of_prepare(cql: &str, error: PrepareError) -> Error {
     Error::new(kind, message).with_source(error)
 }
 
-/// What a failed connection means.
-pub(crate) fn of_connect(nodes: &str, error: NewSessionError) -> Error {
+/// What a failed connection means; `encrypted` is whether it was meant to be.
+pub(crate) fn of_connect(nodes: &str, encrypted: bool, error: NewSessionError) -> Error {
     let text = error.to_string();
-    let refused = text.contains("Authentication") || text.contains("authentication");
-    let kind = match &error {
-        NewSessionError::IllegalConfig(_) | NewSessionError::EmptyKnownNodesList => {
-            ErrorKind::Invalid
+    let refused = REFUSED_CONNECTIONS.iter().find(|(said, _)| text.contains(said));
+    let (kind, advice) = match (&error, refused) {
+        (NewSessionError::IllegalConfig(_) | NewSessionError::EmptyKnownNodesList, _) => {
+            (ErrorKind::Invalid, "")
         }
-        NewSessionError::MetadataError(MetadataError::ConnectionPoolError(_)) if refused => {
-            ErrorKind::Invalid
-        }
-        _ => ErrorKind::Unavailable,
+        (NewSessionError::MetadataError(_), Some((_, advice))) => (ErrorKind::Invalid, *advice),
+        // It may be on its way up or down as well.
+        (NewSessionError::MetadataError(error), None) if !encrypted && was_cut_off(error) => (
+            ErrorKind::Unavailable,
+            "; where servers take encrypted connections only, the setting `tls` asks for them",
+        ),
+        _ => (ErrorKind::Unavailable, ""),
     };
-    Error::new(kind, format!("no connection to Cassandra at {nodes}: {text}")).with_source(error)
+    let message = format!("no connection to Cassandra at {nodes}: {text}{advice}");
+    Error::new(kind, message).with_source(error)
+}
+
+const OTHER_AUTHORITY: &str = "; `tls-ca-file` (truststore-path) must hold the certificate of the authority that gave \
+                               the server its own";
+
+/// What servers, rustls and the driver say when no repetition will mend it, and what to do.
+const REFUSED_CONNECTIONS: &[(&str, &str)] = &[
+    ("Authentication is required", "; the servers want a `username` and a `password`"),
+    (
+        "Authentication",
+        "; check `username` and `password` (in a configuration advanced.auth-provider), and that the role may log in",
+    ),
+    ("UnknownIssuer", OTHER_AUTHORITY),
+    ("BadSignature", OTHER_AUTHORITY),
+    (
+        "not valid for name",
+        "; the server's certificate must name its address, or the host of a contact point that is given by name. \
+         `tls-check-host = off` (hostname-validation) does without, where the authority is the cluster's own",
+    ),
+    ("invalid peer certificate", "; the servers need another certificate"),
+    (
+        "received corrupt message",
+        "; the server answers without encryption at this port: check the port, or leave out `tls`",
+    ),
+    (
+        "received fatal alert",
+        "; servers that ask who their clients are want `tls-certificate-file` and `tls-key-file` (keystore-path), \
+         of an authority that they trust",
+    ),
+    (
+        "peer is incompatible",
+        "; TLS 1.2 or 1.3 is spoken here: check `tls-ciphers` (cipher-suites)",
+    ),
+];
+
+/// Whether the server took the connection and then closed it without a word.
+fn was_cut_off(error: &MetadataError) -> bool {
+    let MetadataError::ConnectionPoolError(ConnectionPoolError::Broken { last_connection_error }) =
+        error
+    else {
+        return false;
+    };
+    matches!(
+        last_connection_error,
+        ConnectionError::BrokenConnection(_) | ConnectionError::ConnectionSetupRequestError(_)
+    )
 }
 
 /// A row that does not hold what it must.
@@ -107,7 +158,14 @@ fn of_attempt(error: &RequestAttemptError) -> Outcome {
 }
 
 fn said(kind: ErrorKind, what: impl std::fmt::Display, error: ExecutionError) -> Error {
-    Error::new(kind, format!("{what}: {error}")).with_source(error)
+    let advice = match &error {
+        ExecutionError::LastAttemptError(RequestAttemptError::DbError(
+            DbError::Unauthorized,
+            _,
+        )) => "; nothing was changed, and it goes on once the role is granted that permission",
+        _ => "",
+    };
+    Error::new(kind, format!("{what}: {error}{advice}")).with_source(error)
 }
 
 /// Others were faster again and again.

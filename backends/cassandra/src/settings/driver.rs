@@ -1,7 +1,6 @@
 //! How the servers are reached: connections, deadlines, encryption. The keys of ours that set it stand at
 //! the top of the settings; [`driver_keys`](super::driver_keys) reads those of the Java driver.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,23 +89,20 @@ impl Default for Speculative {
     }
 }
 
-/// Encrypted connections.
-#[derive(Clone, PartialEq, Eq)]
+/// Encrypted connections, in builds with the feature `tls`. Files are in PEM, and hold no passwords.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// `tls-ca-file`: who may vouch for the servers, in PEM or PKCS #12 (`keytool`'s own format). Default:
-    /// whom the operating system trusts.
+    /// `tls-ca-file`: the certificates of those who may vouch for servers. Default: whom the operating system
+    /// trusts.
     pub ca_file: Option<PathBuf>,
-    /// `tls-ca-password` of a PKCS #12 file.
-    pub ca_password: Option<String>,
-    /// `tls-certificate-file`: who we are, where servers ask: a chain in PEM, or PKCS #12 with its key.
+    /// `tls-certificate-file`: who we are, for servers that ask: our certificate, then those of its issuers.
     pub certificate_file: Option<PathBuf>,
-    /// `tls-key-file` in PEM, where the key is not in the same file.
+    /// `tls-key-file`: the key of our certificate, not encrypted. Default: it stands in the same file.
     pub key_file: Option<PathBuf>,
-    /// `tls-key-password` of the key, or of the PKCS #12 file.
-    pub key_password: Option<String>,
-    /// `tls-check-host`: whether a server's certificate has to name its address. Default yes.
+    /// `tls-check-host`: whether a server's certificate has to name its address, or the host of a contact point
+    /// that is given by name. Default yes.
     pub check_host: bool,
-    /// `tls-ciphers`, by the names of OpenSSL or of TLS 1.2 itself. Default: OpenSSL's choice.
+    /// `tls-ciphers`, by the names of Java or of OpenSSL. Default: those that are held to be safe.
     pub ciphers: Vec<String>,
 }
 
@@ -114,24 +110,10 @@ impl Default for TlsSettings {
     fn default() -> Self {
         Self {
             ca_file: None,
-            ca_password: None,
             certificate_file: None,
             key_file: None,
-            key_password: None,
             check_host: true,
             ciphers: Vec::new(),
         }
-    }
-}
-
-/// Without passwords.
-impl fmt::Debug for TlsSettings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsSettings")
-            .field("ca_file", &self.ca_file)
-            .field("certificate_file", &self.certificate_file)
-            .field("key_file", &self.key_file)
-            .field("check_host", &self.check_host)
-            .finish_non_exhaustive()
     }
 }

@@ -219,10 +219,28 @@ fn tls(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<Taken
     let mut unused = TlsSettings::default();
     let tls = settings.driver.tls.as_mut().unwrap_or(&mut unused);
     match name {
-        "truststore-path" => tls.ca_file = Some(value.into()),
-        "truststore-password" => tls.ca_password = Some(value.to_owned()),
-        "keystore-path" => tls.certificate_file = Some(value.into()),
-        "keystore-password" => tls.key_password = Some(value.to_owned()),
+        "truststore-path" => {
+            tls.ca_file = Some(value.into());
+            if is_key_store(value) {
+                return Ok(Taken::Without(
+                    "it is a key store of the JVM: `keytool -list -rfc -keystore FILE > ca.pem` makes the PEM that \
+                     is read here, which `tls-ca-file` in the plugin's section names",
+                ));
+            }
+        }
+        "keystore-path" => {
+            tls.certificate_file = Some(value.into());
+            if is_key_store(value) {
+                return Ok(Taken::Without(
+                    "it is a key store of the JVM: `openssl pkcs12 -in FILE -nodes -out key.pem` (of a JKS first \
+                     `keytool -importkeystore … -deststoretype PKCS12`) makes the PEM that is read here, which \
+                     `tls-certificate-file` in the plugin's section names",
+                ));
+            }
+        }
+        "truststore-password" | "keystore-password" => {
+            return Ok(Taken::Without("files in PEM, which are read here, have no passwords"));
+        }
         "hostname-validation" => tls.check_host = boolean(key, value)?,
         "cipher-suites" => {
             tls.ciphers = value.split(',').map(str::to_owned).collect();
@@ -231,6 +249,13 @@ fn tls(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<Taken
         _ => return Ok(Taken::Unknown),
     }
     Ok(Taken::Honoured)
+}
+
+/// By its name; what the file holds is looked at when the store is opened.
+fn is_key_store(path: &str) -> bool {
+    let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase());
+    let extension = extension.unwrap_or_default();
+    ["jceks", "jks", "keystore", "p12", "pfx", "pkcs12", "truststore"].contains(&&*extension)
 }
 
 fn compression(key: &str, value: &str) -> Result<Option<Compression>> {
@@ -322,8 +347,8 @@ mod tests {
             ("advanced.auth-provider.username", "u"),
             ("advanced.auth-provider.password", "hidden"),
             ("advanced.ssl-engine-factory.class", "x.DefaultSslEngineFactory"),
-            ("advanced.ssl-engine-factory.truststore-path", "/trust.p12"),
-            ("advanced.ssl-engine-factory.truststore-password", "hidden"),
+            ("advanced.ssl-engine-factory.truststore-path", "/trust.pem"),
+            ("advanced.ssl-engine-factory.keystore-path", "/key.pem"),
             ("advanced.ssl-engine-factory.hostname-validation", "false"),
             ("advanced.speculative-execution-policy.class", "ConstantSpeculativeExecutionPolicy"),
             ("advanced.speculative-execution-policy.max-executions", "3"),
@@ -338,7 +363,29 @@ mod tests {
         let speculative = driver.speculative.unwrap();
         assert_eq!((speculative.executions_max, speculative.delay.as_millis()), (3, 50));
         let tls = driver.tls.as_ref().unwrap();
-        assert!(!tls.check_host && tls.ca_password.as_deref() == Some("hidden"));
+        assert!(!tls.check_host && tls.ca_file.as_deref() == Some("/trust.pem".as_ref()));
+        assert_eq!(tls.certificate_file.as_deref(), Some("/key.pem".as_ref()));
+        assert!(!format!("{settings:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn key_stores_of_the_jvm_are_reported_with_the_way_to_pem() {
+        let mut settings = CassandraSettings::default();
+        set(&mut settings, "advanced.ssl-engine-factory.class", "DefaultSslEngineFactory");
+        for (key, value, way) in [
+            ("truststore-path", "/trust.JKS", "keytool"),
+            ("keystore-path", "/key.p12", "openssl"),
+            ("truststore-password", "hidden", "no passwords"),
+        ] {
+            let taken = set(&mut settings, &format!("advanced.ssl-engine-factory.{key}"), value);
+            assert!(matches!(taken, Taken::Without(reason) if reason.contains(way)), "{taken:?}");
+        }
+        // It is refused when the store is opened, and not left out, unless our own key names another.
+        let file = |settings: &CassandraSettings| settings.driver.tls.clone().unwrap().ca_file;
+        assert_eq!(file(&settings), Some("/trust.JKS".into()));
+        assert_eq!(settings.set("tls-ca-file", "/ca.pem").unwrap(), Taken::Honoured);
+        assert_eq!(settings.set("tls", "on").unwrap(), Taken::Honoured);
+        assert_eq!(file(&settings), Some("/ca.pem".into()));
         assert!(!format!("{settings:?}").contains("hidden"));
     }
 

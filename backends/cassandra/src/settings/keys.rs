@@ -93,7 +93,10 @@ fn connections(settings: &mut CassandraSettings, key: &str, value: &str) -> Resu
         "speculative-delay" => {
             driver.speculative.get_or_insert_default().delay = duration(key, value)?;
         }
-        "tls" => driver.tls = boolean(key, value)?.then(TlsSettings::default),
+        "tls" => {
+            let files = driver.tls.take().unwrap_or_default();
+            driver.tls = boolean(key, value)?.then_some(files);
+        }
         _ => match key.strip_prefix("tls-") {
             Some(rest) => return tls(driver.tls.get_or_insert_default(), key, rest, value),
             None => return Ok(false),
@@ -105,10 +108,8 @@ fn connections(settings: &mut CassandraSettings, key: &str, value: &str) -> Resu
 fn tls(tls: &mut TlsSettings, key: &str, rest: &str, value: &str) -> Result<bool> {
     match rest {
         "ca-file" => tls.ca_file = Some(value.into()),
-        "ca-password" => tls.ca_password = Some(value.to_owned()),
         "certificate-file" => tls.certificate_file = Some(value.into()),
         "key-file" => tls.key_file = Some(value.into()),
-        "key-password" => tls.key_password = Some(value.to_owned()),
         "check-host" => tls.check_host = boolean(key, value)?,
         "ciphers" => tls.ciphers = value.split(',').map(str::to_owned).collect(),
         _ => return Ok(false),

@@ -6,5 +6,7 @@ mod claims;
 mod conformance;
 mod pekko;
 mod races;
+#[cfg(feature = "tls")]
+mod secured;
 mod support;
 mod tags;
