@@ -49,6 +49,7 @@ mod snapshot_item;
 
 mod append;
 mod delete;
+mod intents;
 mod purge;
 mod read;
 

@@ -1,11 +1,11 @@
 //! Removing what deletes leave behind, and whole entities.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use annals_core::{AppendId, PersistenceId, Result, SeqNr, Timestamp};
-use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::client::{Change, ItemPage, Query, batched_delete, scanned};
+use crate::client::{Change, Query, batched_delete};
 use crate::item::{Item, header, key, names, number, number_of};
 use crate::keys::{Group, PARTITION_SIZE};
 use crate::read::{highest, marks};
@@ -16,7 +16,7 @@ const HEADER_AND_KEY: &str = "par, num, idx, cnt, annals_append, annals_intent, 
 
 /// What a sweep does about what it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sweep {
+pub(crate) enum Sweep {
     Count,
     Remove,
 }
@@ -42,23 +42,6 @@ impl DynamoDb {
         self.tombstones(id, before, Sweep::Count).await
     }
 
-    /// Removes the intents of large appends of `id` that were made before `before` and whose every event is
-    /// deleted, and tells how many. Nothing names their keys, so the whole table is scanned.
-    ///
-    /// # Errors
-    /// `Unavailable` (what is removed stays so; repeat it), `Corrupt`, `Closed`.
-    pub async fn sweep_intents(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
-        self.intents(id, before, Sweep::Remove).await
-    }
-
-    /// How many intents [`sweep_intents`](Self::sweep_intents) would remove; scans the table as well.
-    ///
-    /// # Errors
-    /// `Unavailable`, `Corrupt`, `Closed`.
-    pub async fn count_intents(&self, id: &PersistenceId, before: Timestamp) -> Result<u64> {
-        self.intents(id, before, Sweep::Count).await
-    }
-
     async fn tombstones(&self, id: &PersistenceId, before: Timestamp, sweep: Sweep) -> Result<u64> {
         let inner = &self.inner;
         let _running = inner.enter().await?;
@@ -79,7 +62,7 @@ impl DynamoDb {
                     _ => young = true,
                 }
             }
-            removed += count_of(&old);
+            removed += u64::try_from(old.len()).unwrap_or(u64::MAX);
             if sweep == Sweep::Remove {
                 remove(inner, id, old).await?;
             }
@@ -93,27 +76,6 @@ impl DynamoDb {
                 .await?;
         }
         Ok(removed)
-    }
-
-    async fn intents(&self, id: &PersistenceId, before: Timestamp, sweep: Sweep) -> Result<u64> {
-        let inner = &self.inner;
-        let _running = inner.enter().await?;
-        let marks = marks(inner, id).await?;
-        // Where a delete is not finished, items may still need their intents.
-        let emptied = marks.deleted_to.min(marks.swept.unwrap_or_default());
-        let mut removed = 0;
-        let mut after = None;
-        loop {
-            let page = intents_of(inner, id, emptied, before, after).await?;
-            removed += count_of(&page.items);
-            if sweep == Sweep::Remove {
-                remove(inner, id, page.items).await?;
-            }
-            match page.next {
-                Some(key) => after = Some(key),
-                None => return Ok(removed),
-            }
-        }
     }
 
     /// Removes everything of `id` from the journal: events, tombstones and marks, as Pekko's `Purge` does
@@ -149,45 +111,6 @@ impl DynamoDb {
     }
 }
 
-fn count_of(items: &[Item]) -> u64 {
-    u64::try_from(items.len()).unwrap_or(u64::MAX)
-}
-
-/// The keys of intents of `id` that were made before `before`, of appends that end at or before `emptied`: a
-/// page of them.
-async fn intents_of(
-    inner: &Inner,
-    id: &PersistenceId,
-    emptied: SeqNr,
-    before: Timestamp,
-    after: Option<Item>,
-) -> Result<ItemPage> {
-    let what = format!("scanning the journal's table for intents of {id}");
-    let text = |text: &str| AttributeValue::S(text.to_owned());
-    inner
-        .client
-        .read(what, || {
-            let scan = inner
-                .client
-                .sdk()
-                .scan()
-                .table_name(&inner.settings.journal_table)
-                .consistent_read(true)
-                .projection_expression("par, num")
-                .filter_expression(
-                    "begins_with(par, :intents) AND persistence_id = :id AND annals_last <= :emptied \
-                     AND annals_ts < :before",
-                )
-                .expression_attribute_values(":intents", text(&inner.keys.intents(id)))
-                .expression_attribute_values(":id", text(id.as_str()))
-                .expression_attribute_values(":emptied", number(emptied))
-                .expression_attribute_values(":before", number(before))
-                .set_exclusive_start_key(after.clone());
-            scanned(scan)
-        })
-        .await
-}
-
 /// The keys of a group's items, with the time of tombstones.
 async fn keys_of(inner: &Inner, id: &PersistenceId, group: Group) -> Result<Vec<Item>> {
     let what = format!("looking for the items of {id}");
@@ -207,12 +130,20 @@ async fn keys_of(inner: &Inner, id: &PersistenceId, group: Group) -> Result<Vec<
 }
 
 async fn remove(inner: &Inner, id: &PersistenceId, items: Vec<Item>) -> Result<()> {
+    remove_keys(inner, format_args!("removing items of {id}"), items).await
+}
+
+/// Removes the items, which have at least their keys.
+pub(crate) async fn remove_keys(
+    inner: &Inner,
+    what: impl fmt::Display,
+    items: Vec<Item>,
+) -> Result<()> {
     let mut writes = Vec::with_capacity(items.len());
     for mut key in items {
         key.retain(|name, _| name == names::PAR || name == names::NUM);
         writes.push(batched_delete(key)?);
     }
-    let what = format!("removing items of {id}");
     let (table, limits) = (&inner.settings.journal_table, inner.settings.limits);
     inner.client.write_all(what, table, writes, limits.max_batch_write).await
 }

@@ -3,8 +3,8 @@
 use annals_core::{AppendMode, JournalExt, PersistenceId, SeqRange, Timestamp};
 use annals_dynamodb::DynamoDb;
 
-use crate::support::{append, id, journal, nr, open, runtime, sdk, settings};
-use crate::wire::Act;
+use crate::support::{append, fresh, id, journal, nr, open, runtime, sdk, settings};
+use crate::wire::{Act, Wire};
 
 /// How many items of the journal stand in the table, and how many of them are tombstones.
 async fn items(journal: &str) -> (usize, usize) {
@@ -117,23 +117,51 @@ fn a_delete_that_died_anywhere_is_finished_by_the_next() {
 fn intents_whose_events_are_all_deleted_are_swept() {
     runtime().block_on(async {
         let store = open(settings()).await.unwrap();
-        let contracts = store.store();
-        contracts.journal.append(append("large", &id("a"), 0, 150)).await.unwrap();
-        contracts.journal.append(append("larger", &id("a"), 150, 150)).await.unwrap();
-        contracts.journal.append(append("other", &id("a-b"), 0, 150)).await.unwrap();
+        let journal = &store.store().journal;
+        journal.append(append("large", &id("a"), 0, 150)).await.unwrap();
+        journal.append(append("larger", &id("a"), 150, 150)).await.unwrap();
+        journal.append(append("other", &id("a-b"), 0, 150)).await.unwrap();
+        let ids = [id("a"), id("unknown"), id("a-b"), id("a")];
         for (to, count) in [(149, 0), (150, 1), (310, 1)] {
-            contracts.journal.delete_to(&id("a"), nr(to)).await.unwrap();
-            let young = store.sweep_intents(&id("a"), Timestamp::from_millis(1)).await.unwrap();
-            assert_eq!(young, 0, "to {to}: none is that old");
-            assert_eq!(store.count_intents(&id("a"), Timestamp::MAX).await.unwrap(), count);
-            assert_eq!(store.sweep_intents(&id("a"), Timestamp::MAX).await.unwrap(), count);
-            let left = contracts.journal.read_all(&id("a"), SeqRange::ALL).await.unwrap();
+            journal.delete_to(&id("a"), nr(to)).await.unwrap();
+            let young = store.sweep_intents(&ids, Timestamp::from_millis(1)).await.unwrap();
+            assert_eq!(young, [0; 4], "to {to}: none is that old");
+            let counts = [count, 0, 0, count];
+            assert_eq!(store.count_intents(&ids, Timestamp::MAX).await.unwrap(), counts);
+            assert_eq!(store.sweep_intents(&ids, Timestamp::MAX).await.unwrap(), counts);
+            assert_eq!(store.count_intents(&ids, Timestamp::MAX).await.unwrap(), [0; 4]);
+            let left = journal.read_all(&id("a"), SeqRange::ALL).await.unwrap();
             assert_eq!(left.len() as u64, 300 - to.min(300), "to {to}");
         }
         let tombstones = store.count_tombstones(&id("a"), Timestamp::MAX).await.unwrap();
         assert_eq!(tombstones, 299);
         assert_eq!(store.sweep_tombstones(&id("a"), Timestamp::MAX).await.unwrap(), tombstones);
-        let other = contracts.journal.read_all(&id("a-b"), SeqRange::ALL).await.unwrap();
+        let other = journal.read_all(&id("a-b"), SeqRange::ALL).await.unwrap();
         assert_eq!(other.len(), 150);
+        journal.delete_to(&id("a-b"), nr(150)).await.unwrap();
+        assert_eq!(store.sweep_intents(&ids, Timestamp::MAX).await.unwrap(), [0, 0, 1, 0]);
+    });
+}
+
+/// In a table of their own, which fits one page of a scan.
+#[test]
+fn intents_of_many_entities_are_swept_by_one_scan() {
+    runtime().block_on(async {
+        let mut settings = settings();
+        settings.journal_table = fresh("sweep");
+        let store = open(settings.clone()).await.unwrap();
+        let ids: Vec<PersistenceId> = (0..5).map(|number| id(&format!("e{number}"))).collect();
+        for id in &ids {
+            let journal = &store.store().journal;
+            journal.append(append("large", id, 0, 101)).await.unwrap();
+            journal.delete_to(id, nr(101)).await.unwrap();
+        }
+        let wire = Wire::new(|_, _| Act::Pass);
+        let builder = DynamoDb::builder().settings(settings).http_client(wire.client());
+        let over = builder.open().await.unwrap();
+        assert_eq!(over.sweep_intents(&ids, Timestamp::MAX).await.unwrap(), [1; 5]);
+        let scans = wire.operations().iter().filter(|operation| *operation == "Scan").count();
+        assert_eq!(scans, 1);
+        assert!(over.sweep_intents(&[], Timestamp::MAX).await.unwrap().is_empty());
     });
 }

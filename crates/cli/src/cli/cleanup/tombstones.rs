@@ -65,17 +65,15 @@ mod dynamodb {
     ) -> Outcome {
         let now = session.system.now().as_millis();
         let before = Timestamp::from_millis(now.saturating_sub(i64::from(days) * DAY_MILLIS));
-        for id in ids {
-            let (tombstones, intents) = match session.yes() {
-                // Intents first: how far they are needed is told by what the tombstones leave behind.
-                true => {
-                    let intents = tables.sweep_intents(&id, before).await?;
-                    (tables.sweep_tombstones(&id, before).await?, intents)
-                }
-                false => {
-                    let intents = tables.count_intents(&id, before).await?;
-                    (tables.count_tombstones(&id, before).await?, intents)
-                }
+        // Intents first: how far they are needed is told by what the tombstones leave behind.
+        let intents = match session.yes() {
+            true => tables.sweep_intents(&ids, before).await?,
+            false => tables.count_intents(&ids, before).await?,
+        };
+        for (id, intents) in ids.into_iter().zip(intents) {
+            let tombstones = match session.yes() {
+                true => tables.sweep_tombstones(&id, before).await?,
+                false => tables.count_tombstones(&id, before).await?,
             };
             let dry_run = !session.yes();
             output.row(Row {
