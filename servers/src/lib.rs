@@ -9,7 +9,7 @@
 //!
 //! That is the server of `cargo xtask test`, which sets `ANNALS_DYNAMODB` and `ANNALS_CASSANDRA`, or else one
 //! that is started for this test process. Tests that hurt their server start one of their own:
-//! [`DynamoDb`], [`Cassandra`], [`CassandraCluster`].
+//! [`DynamoDb`], [`Cassandra`], [`CassandraCluster`]. A [`Front`] stands before a server, or answers itself.
 //!
 //! ```text
 //! test process ──pipe──► guard.sh ──► dynamodb.sh | cassandra.sh ──► JVM
@@ -25,6 +25,7 @@ mod cluster;
 mod cql;
 mod dynamodb;
 mod error;
+mod front;
 mod guard;
 mod port;
 mod shared;
@@ -33,4 +34,5 @@ pub use cassandra::{Cassandra, CassandraOptions};
 pub use cluster::CassandraCluster;
 pub use dynamodb::{DynamoDb, Storage};
 pub use error::{Error, Result};
+pub use front::{Behind, Front};
 pub use shared::{ANNALS_CASSANDRA, ANNALS_DYNAMODB, cassandra, dynamodb};

@@ -45,7 +45,7 @@ async fn hide(inner: &Inner, id: &PersistenceId, to: SeqNr, swept: SeqNr) -> Res
         let update = update.only_if("attribute_not_exists(par) OR seq < :lowest");
         update.with(":lowest", number(lowest)).with(":swept", number(swept))
     };
-    let written = inner.client.change(what, low).await?;
+    let written = inner.client.change(what, &inner.settings.journal_table, low).await?;
     match written {
         // Someone else deleted as much, or more.
         Write::Done | Write::Condition(_) => Ok(()),
@@ -68,7 +68,7 @@ async fn sweep(inner: &Inner, id: &PersistenceId, swept: SeqNr, to: SeqNr) -> Re
 async fn empty(inner: &Inner, id: &PersistenceId, from: SeqNr, to: SeqNr) -> Result<()> {
     let at = now();
     let what = format!("emptying the deleted events of {id}");
-    let limits = inner.settings.limits;
+    let limits = inner.settings.client.limits;
     let mut requests = Vec::new();
     let mut next = from;
     while next <= to {
@@ -99,5 +99,5 @@ async fn note(inner: &Inner, id: &PersistenceId, to: SeqNr, until: SeqNr) -> Res
         let update = update.only_if("attribute_exists(par) AND annals_swept < :until");
         update.with(":until", number(until))
     };
-    inner.client.change(what, low).await.map(drop)
+    inner.client.change(what, &inner.settings.journal_table, low).await.map(drop)
 }

@@ -123,7 +123,7 @@ async fn intents(inner: &Inner, before: Timestamp, after: Option<Item>) -> Resul
     let what = "scanning the journal's table for intents";
     inner
         .client
-        .read(what, || {
+        .read(what, &inner.settings.journal_table, || {
             let scan = inner
                 .client
                 .sdk()

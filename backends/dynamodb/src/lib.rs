@@ -39,6 +39,7 @@ mod names;
 mod settings;
 
 mod client;
+mod http;
 mod id_key;
 mod keys;
 mod near_limit;
@@ -68,6 +69,6 @@ pub use builder::DynamoDbBuilder;
 pub use client::Stats;
 pub use names::{Meaning, Section, is_secret};
 pub use schema::{SchemaOptions, Statement, TableInfo};
-pub use settings::{ApiLimits, Credentials, Holes, IdListing, Proxy, Settings};
+pub use settings::{ApiLimits, ClientSettings, Credentials, Holes, IdListing, Proxy, Settings};
 pub use store::DynamoDb;
 pub use table::{Billing, Difference, IdIndex};

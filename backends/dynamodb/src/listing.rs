@@ -66,7 +66,7 @@ impl Inner {
     async fn find_index(&self) -> Result<Listing> {
         let table = &self.settings.journal_table;
         let what = format!("describing the table {table} to find its index of ids");
-        let found = self.client.read(what, || {
+        let found = self.client.read(what, table, || {
             let request = self.client.sdk().describe_table().table_name(table);
             async { Ok(request.send().await.map_err(Failure::from)?.table) }
         });
@@ -99,7 +99,7 @@ impl Inner {
         let limit = i32::try_from(ids_max.min(KEYS_MAX)).unwrap_or(i32::MAX);
         let what = "listing the persistence ids by their index";
         self.client
-            .read(what, || {
+            .read(what, &self.settings.journal_table, || {
                 let request = self
                     .client
                     .sdk()
@@ -126,7 +126,7 @@ impl Inner {
     async fn scanned(&self, keys: &IdKeys, after: Option<Place>) -> Result<ItemPage> {
         let what = "listing the persistence ids by scanning the journal's table";
         self.client
-            .read(what, || {
+            .read(what, &self.settings.journal_table, || {
                 let request = self
                     .client
                     .sdk()
@@ -167,8 +167,13 @@ impl Inner {
         let asked: Vec<Item> = std::iter::once(first).chain(others).collect();
         let what = format!("listing {id}");
         let table = &self.settings.journal_table;
-        let found =
-            self.client.get_all(what, table, asked, names::PAR, self.settings.limits.max_batch_get);
+        let found = self.client.get_all(
+            what,
+            table,
+            asked,
+            names::PAR,
+            self.settings.client.limits.max_batch_get,
+        );
         Ok(found.await?.is_empty().then_some(id))
     }
 

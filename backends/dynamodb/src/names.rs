@@ -1,29 +1,31 @@
 //! Settings by their names in Pekko's `reference.conf`, dots for nesting, and our own beside them: what
 //! each one does here, or why it does nothing.
 //!
-//! Pekko has three sections. `dynamodb-journal` holds nearly everything; `dynamodb-snapshot-store` and
-//! `dynamodb-read-journal` are copies of it with a key more. A store here is one, so what the sections
-//! share must agree; see [`Section`].
+//! Pekko has three sections. `dynamodb-journal` holds nearly everything; `dynamodb-snapshot-store` has a table,
+//! a journal name and a server of its own; `dynamodb-read-journal` is a copy of the journal's with a key
+//! more. See [`Section`].
 
-use std::str::FromStr;
-use std::time::Duration;
+mod value;
 
 use annals_core::{Error, Result};
 use annals_pekko::ManifestNames;
 
-use crate::settings::{Credentials, Holes, IdListing, Settings};
+use crate::settings::Settings;
+
+use value::{credentials, endpoint, flag, holes, ids, key, millis, parse, parsed, protocol, text};
 
 /// Where a setting stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Section {
     /// `dynamodb-journal`: everything but what the other two have of their own.
     Journal,
-    /// `dynamodb-snapshot-store`: of its own it has `snapshot-table` and `journal-name`. The server and the
-    /// credentials must be the journal's; of everything else the journal's counts.
+    /// `dynamodb-snapshot-store`: `snapshot-table`, `journal-name`, and how the server of the snapshots is
+    /// reached ([`Settings::snapshot_client`]): as the journal's, but for what is set here.
     Snapshots,
     /// `dynamodb-read-journal`: of its own it has `persistence-ids-index-name`. The rest is the journal's.
     ReadJournal,
-    /// A store's URL: all of them, and ours.
+    /// A store's URL: all of them, and ours. What begins with `snapshot.` is the snapshot store's, and comes
+    /// behind the journal's.
     Url,
 }
 
@@ -68,26 +70,32 @@ const NAMES: &[(&str, Effect)] = &[
     ("persistence-ids-index-name", Sets(|s, v| text(&mut s.persistence_ids_index_name, v))),
     ("aws-access-key-id", Sets(|s, v| key(s, |id, _| v.clone_into(id)))),
     ("aws-secret-access-key", Sets(|s, v| key(s, |_, secret| v.clone_into(secret)))),
-    ("aws-api-limits.max-batch-get", Sets(|s, v| parsed(&mut s.limits.max_batch_get, v))),
-    ("aws-api-limits.max-batch-write", Sets(|s, v| parsed(&mut s.limits.max_batch_write, v))),
-    ("aws-api-limits.max-item-size", Sets(|s, v| parsed(&mut s.limits.max_item_size, v))),
+    ("aws-api-limits.max-batch-get", Sets(|s, v| parsed(&mut s.client.limits.max_batch_get, v))),
+    (
+        "aws-api-limits.max-batch-write",
+        Sets(|s, v| parsed(&mut s.client.limits.max_batch_write, v)),
+    ),
+    ("aws-api-limits.max-item-size", Sets(|s, v| parsed(&mut s.client.limits.max_item_size, v))),
     ("log-config", Sets(|s, v| flag(&mut s.log_config, v))),
     (
         "aws-client-config.client-execution-timeout",
-        Sets(|s, v| millis(&mut s.operation_timeout, v)),
+        Sets(|s, v| millis(&mut s.client.operation_timeout, v)),
     ),
-    ("aws-client-config.connection-max-idle-millis", Sets(|s, v| millis(&mut s.idle_timeout, v))),
-    ("aws-client-config.connection-timeout", Sets(|s, v| millis(&mut s.connect_timeout, v))),
-    ("aws-client-config.max-connections", Sets(|s, v| parsed(&mut s.requests_max, v))),
-    ("aws-client-config.max-error-retry", Sets(|s, v| parsed(&mut s.retry.retries_max, v))),
+    (
+        "aws-client-config.connection-max-idle-millis",
+        Sets(|s, v| millis(&mut s.client.idle_timeout, v)),
+    ),
+    ("aws-client-config.connection-timeout", Sets(|s, v| millis(&mut s.client.connect_timeout, v))),
+    ("aws-client-config.max-connections", Sets(|s, v| parsed(&mut s.client.requests_max, v))),
+    ("aws-client-config.max-error-retry", Sets(|s, v| parsed(&mut s.client.retry.retries_max, v))),
     ("aws-client-config.protocol", Sets(protocol)),
-    ("aws-client-config.proxy-host", Sets(|s, v| text(&mut s.proxy.host, v))),
-    ("aws-client-config.proxy-port", Sets(|s, v| parsed(&mut s.proxy.port, v))),
-    ("aws-client-config.proxy-username", Sets(|s, v| text(&mut s.proxy.username, v))),
-    ("aws-client-config.proxy-password", Sets(|s, v| text(&mut s.proxy.password, v))),
-    ("aws-client-config.request-timeout", Sets(|s, v| millis(&mut s.request_timeout, v))),
-    ("aws-client-config.socket-timeout", Sets(|s, v| millis(&mut s.socket_timeout, v))),
-    ("aws-client-config.user-agent", Sets(|s, v| text(&mut s.user_agent, v))),
+    ("aws-client-config.proxy-host", Sets(|s, v| text(&mut s.client.proxy.host, v))),
+    ("aws-client-config.proxy-port", Sets(|s, v| parsed(&mut s.client.proxy.port, v))),
+    ("aws-client-config.proxy-username", Sets(|s, v| text(&mut s.client.proxy.username, v))),
+    ("aws-client-config.proxy-password", Sets(|s, v| text(&mut s.client.proxy.password, v))),
+    ("aws-client-config.request-timeout", Sets(|s, v| millis(&mut s.client.request_timeout, v))),
+    ("aws-client-config.socket-timeout", Sets(|s, v| millis(&mut s.client.socket_timeout, v))),
+    ("aws-client-config.user-agent", Sets(|s, v| text(&mut s.client.user_agent, v))),
     (
         "aws-client-config.connection-ttl",
         Nothing(
@@ -169,19 +177,19 @@ const NAMES: &[(&str, Effect)] = &[
 
 /// Ours, at top level of a URL.
 const OWN: &[(&str, Effect)] = &[
-    ("region", Sets(|s, v| text(&mut s.region, v))),
+    ("region", Sets(|s, v| text(&mut s.client.region, v))),
     ("offset-table", Sets(|s, v| text(&mut s.offset_table, v))),
     ("holes", Sets(holes)),
     ("check-deletes", Sets(|s, v| flag(&mut s.check_deletes, v))),
     ("credentials", Sets(credentials)),
     ("ids", Sets(ids)),
-    ("requests-max", Sets(|s, v| parsed(&mut s.requests_max, v))),
+    ("requests-max", Sets(|s, v| parsed(&mut s.client.requests_max, v))),
     ("poll-first", Sets(|s, v| millis(&mut s.poll_first, v))),
     ("poll-max", Sets(|s, v| millis(&mut s.poll_max, v))),
 ];
 
-/// What says on which server the tables are, and who we are there.
-const WHERE: &[&str] = &["endpoint", "aws-access-key-id", "aws-secret-access-key"];
+/// What a setting of the snapshot store begins with, in a URL.
+const OF_SNAPSHOTS: &str = "snapshot.";
 
 /// The snapshot store's `journal-name`, in a URL.
 const SNAPSHOT_NAME: &str = "snapshot-journal-name";
@@ -194,9 +202,13 @@ impl Settings {
     ///
     /// # Errors
     /// `Invalid` if the value is none of its kind; the message names the key, and no secret.
-    /// `Unsupported` if the snapshot store is to be reached in another way than the journal.
     pub fn set(&mut self, section: Section, key: &str, value: &str) -> Result<Meaning> {
-        let Some(effect) = effect(section, key) else { return Ok(Meaning::Unknown) };
+        let (section, key, own) = match (section, key.strip_prefix(OF_SNAPSHOTS)) {
+            (Section::Url, Some(key)) => (Section::Snapshots, key, OWN),
+            (Section::Url, None) => (section, key, OWN),
+            _ => (section, key, [].as_slice()),
+        };
+        let Some(effect) = effect(own, key) else { return Ok(Meaning::Unknown) };
         let put = match effect {
             Nothing(why) => return Ok(Meaning::Nothing(why)),
             Sets(put) => put,
@@ -209,7 +221,7 @@ impl Settings {
             (Section::Journal | Section::Url, _) => put,
             (Section::Snapshots, "snapshot-table" | "auto-migrate-manifest") => put,
             (Section::Snapshots, "journal-name") => &SNAPSHOT_NAME_PUT,
-            (Section::Snapshots, _) => return self.shared(*put, key, value),
+            (Section::Snapshots, _) => return self.set_of_snapshots(*put, key, value),
             (Section::ReadJournal, "persistence-ids-index-name") => put,
             (Section::ReadJournal, _) => {
                 return Ok(Meaning::Nothing("events are read as the journal's section says"));
@@ -219,20 +231,20 @@ impl Settings {
         Ok(Meaning::Taken)
     }
 
-    /// What becomes of a setting of the snapshot store that is the journal's here.
-    fn shared(&self, put: Put, key: &str, value: &str) -> Result<Meaning> {
+    /// Takes a setting of how the server of the snapshots is reached.
+    fn set_of_snapshots(&mut self, put: Put, key: &str, value: &str) -> Result<Meaning> {
         let mut changed = self.clone();
-        put(&mut changed, value).map_err(|error| error.context(format!("setting {key}")))?;
-        if changed == *self {
-            return Ok(Meaning::Taken);
+        changed.client = self.snapshots().clone();
+        let context = |error: Error| error.context(format!("setting {key} of the snapshots"));
+        put(&mut changed, value).map_err(context)?;
+        let client = std::mem::replace(&mut changed.client, self.client.clone());
+        if changed != *self {
+            return Ok(Meaning::Nothing("it is a setting of the journal, which counts"));
         }
-        if !WHERE.contains(&key) {
-            return Ok(Meaning::Nothing("the journal's counts for snapshots too"));
+        if client != *self.snapshots() {
+            self.snapshot_client = Some(client);
         }
-        Err(Error::unsupported(format!(
-            "the snapshot store's {key} differs from the journal's: a store of annals is on one server, so \
-             open two"
-        )))
+        Ok(Meaning::Taken)
     }
 
     /// The names of all settings that a URL takes.
@@ -247,8 +259,7 @@ pub fn is_secret(key: &str) -> bool {
     ["secret", "password", "access-key-id", "token"].iter().any(|word| last.contains(word))
 }
 
-fn effect(section: Section, key: &str) -> Option<&'static Effect> {
-    let own = if section == Section::Url { OWN } else { &[] };
+fn effect(own: &'static [(&str, Effect)], key: &str) -> Option<&'static Effect> {
     // A name also stands for what is nested below it, where that has no meaning.
     let covers = |name: &str, effect: &Effect| {
         let below = key.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
@@ -257,102 +268,14 @@ fn effect(section: Section, key: &str) -> Option<&'static Effect> {
     own.iter().chain(NAMES).find(|(name, effect)| covers(name, effect)).map(|(_, effect)| effect)
 }
 
-fn text(into: &mut String, value: &str) -> Result<()> {
-    value.clone_into(into);
-    Ok(())
-}
-
-fn parse<T: FromStr>(value: &str) -> Result<T> {
-    value.parse().map_err(|_| Error::invalid(format!("{value:?} is not a value that it takes")))
-}
-
-fn parsed<T: FromStr>(into: &mut T, value: &str) -> Result<()> {
-    *into = parse(value)?;
-    Ok(())
-}
-
-/// HOCON's words for yes and no.
-fn flag(into: &mut bool, value: &str) -> Result<()> {
-    *into = match value {
-        "on" | "true" | "yes" => true,
-        "off" | "false" | "no" => false,
-        _ => return Err(Error::invalid(format!("{value:?} is neither on nor off"))),
-    };
-    Ok(())
-}
-
-/// Milliseconds, as a number or with a unit.
-fn millis(into: &mut Duration, value: &str) -> Result<()> {
-    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let number: u64 = parse(digits)?;
-    let unit = value.get(digits.len()..).unwrap_or_default().trim();
-    *into = match unit {
-        "" | "ms" | "millis" | "milliseconds" => Duration::from_millis(number),
-        "s" | "second" | "seconds" => Duration::from_secs(number),
-        "m" | "minute" | "minutes" => Duration::from_secs(number.saturating_mul(60)),
-        _ => return Err(Error::invalid(format!("{value:?} is no duration: give milliseconds"))),
-    };
-    Ok(())
-}
-
-/// A URL, or a host with the protocol that `aws-client-config.protocol` says.
-fn endpoint(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.endpoint = Some(value.to_owned());
-    Ok(())
-}
-
-fn protocol(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.plain_http = match value.to_ascii_uppercase().as_str() {
-        "HTTP" => true,
-        "HTTPS" => false,
-        _ => return Err(Error::invalid(format!("{value:?} is neither HTTP nor HTTPS"))),
-    };
-    Ok(())
-}
-
-fn key(settings: &mut Settings, put: impl FnOnce(&mut String, &mut String)) -> Result<()> {
-    let (mut id, mut secret) = match std::mem::take(&mut settings.credentials) {
-        Credentials::Static { access_key_id, secret_access_key } => {
-            (access_key_id, secret_access_key)
-        }
-        Credentials::Chain => Default::default(),
-    };
-    put(&mut id, &mut secret);
-    settings.credentials = Credentials::Static { access_key_id: id, secret_access_key: secret };
-    Ok(())
-}
-
-fn credentials(settings: &mut Settings, value: &str) -> Result<()> {
-    if value != "chain" {
-        return Err(Error::invalid(format!("{value:?} is not \"chain\"")));
-    }
-    settings.credentials = Credentials::Chain;
-    Ok(())
-}
-
-fn holes(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.holes = match value {
-        "refuse" => Holes::Refuse,
-        "skip" => Holes::Skip,
-        _ => return Err(Error::invalid(format!("{value:?} is neither refuse nor skip"))),
-    };
-    Ok(())
-}
-
-fn ids(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.ids = match value {
-        "auto" => IdListing::Auto,
-        "scan" => IdListing::Scan,
-        _ => return Err(Error::invalid(format!("{value:?} is neither auto nor scan"))),
-    };
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use annals_core::ErrorKind;
 
     use super::*;
+    use crate::settings::{Credentials, Holes, IdListing};
 
     fn taken(settings: &mut Settings, section: Section, key: &str, value: &str) {
         assert_eq!(settings.set(section, key, value).unwrap(), Meaning::Taken, "{key}");
@@ -378,9 +301,9 @@ mod tests {
             taken(&mut settings, Section::Url, key, value);
         }
         assert_eq!((settings.journal_table.as_str(), settings.sequence_shards), ("events", 3));
-        assert_eq!(settings.limits.max_item_size, 1000);
-        assert_eq!(settings.request_timeout, Duration::from_millis(250));
-        assert_eq!(settings.operation_timeout, Duration::from_secs(2));
+        assert_eq!(settings.client.limits.max_item_size, 1000);
+        assert_eq!(settings.client.request_timeout, Duration::from_millis(250));
+        assert_eq!(settings.client.operation_timeout, Duration::from_secs(2));
         assert_eq!((settings.holes, settings.ids), (Holes::Skip, IdListing::Scan));
         assert!(settings.check_deletes);
         let shown = format!("{settings:?}");
@@ -446,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn the_snapshot_store_has_its_table_and_name_and_shares_the_server() {
+    fn the_snapshot_store_has_its_table_and_name_and_may_have_its_server() {
         let mut settings = Settings::default();
         taken(&mut settings, Section::Journal, "endpoint", "http://here:1");
         taken(&mut settings, Section::Journal, "journal-name", "j2");
@@ -456,10 +379,43 @@ mod tests {
         assert_eq!(settings.snapshot_table, "states");
         assert_eq!(settings.journal_name, "j2");
         assert_eq!(settings.snapshot_journal_name.as_deref(), Some("journal"));
-        let other = settings.set(Section::Snapshots, "aws-api-limits.max-item-size", "7").unwrap();
+        assert_eq!(settings.snapshot_client, None, "it says what the journal's says");
+        for (key, value) in [
+            ("endpoint", "http://there:1"),
+            ("aws-api-limits.max-item-size", "7"),
+            ("aws-access-key-id", "other"),
+            ("aws-secret-access-key", "hidden"),
+            ("aws-client-config.request-timeout", "250"),
+        ] {
+            taken(&mut settings, Section::Snapshots, key, value);
+        }
+        let snapshots = settings.snapshots();
+        assert_eq!(snapshots.endpoint.as_deref(), Some("http://there:1"));
+        assert_eq!(snapshots.limits.max_item_size, 7);
+        assert_eq!(snapshots.request_timeout, Duration::from_millis(250));
+        assert!(matches!(snapshots.credentials, Credentials::Static { .. }));
+        assert_eq!(settings.client.endpoint.as_deref(), Some("http://here:1"));
+        assert_eq!(settings.client.limits, Settings::default().client.limits);
+        assert_eq!(settings.client.credentials, Credentials::Chain);
+        assert!(!format!("{settings:?}").contains("hidden"));
+        let other = settings.set(Section::Snapshots, "sequence-shards", "3").unwrap();
         assert!(matches!(other, Meaning::Nothing(_)));
-        let error = settings.set(Section::Snapshots, "endpoint", "http://there:1").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(settings.sequence_shards, 10);
+    }
+
+    #[test]
+    fn a_url_names_the_server_of_the_snapshots_too() {
+        let mut settings = Settings::default();
+        taken(&mut settings, Section::Url, "region", "eu-west-1");
+        taken(&mut settings, Section::Url, "snapshot.region", "eu-west-2");
+        taken(&mut settings, Section::Url, "snapshot.snapshot-table", "states");
+        assert_eq!(settings.client.region, "eu-west-1");
+        assert_eq!(settings.snapshots().region, "eu-west-2");
+        assert_eq!(settings.snapshot_table, "states");
+        let unknown = settings.set(Section::Url, "snapshot.regoin", "x").unwrap();
+        assert_eq!(unknown, Meaning::Unknown);
+        let error = settings.set(Section::Url, "snapshot.aws-client-config.proxy-port", "x");
+        assert!(error.unwrap_err().message().contains("of the snapshots"));
     }
 
     #[test]

@@ -73,7 +73,8 @@ impl OffsetStore for DynamoDb {
 impl Inner {
     async fn save_offset(&self, save: &OffsetSave, by: AppendId) -> Result<OffsetRevision> {
         let what = format!("saving the offset of {}", save.name);
-        let written = self.client.change(what, || self.offset_put(save, by));
+        let written =
+            self.client.change(what, &self.settings.offset_table, || self.offset_put(save, by));
         match written.await? {
             Write::Done => Ok(save.expected.next()),
             Write::Condition(found) if was_saved_by(found.as_ref(), by) => Ok(save.expected.next()),
@@ -119,7 +120,7 @@ impl Inner {
     async fn offset_page(&self, after: Option<Item>) -> Result<ItemPage> {
         let journal = self.offset_journal();
         self.client
-            .read("listing the offsets", || {
+            .read("listing the offsets", &self.settings.offset_table, || {
                 let query = self
                     .client
                     .sdk()

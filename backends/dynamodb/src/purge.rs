@@ -144,7 +144,7 @@ pub(crate) async fn remove_keys(
         key.retain(|name, _| name == names::PAR || name == names::NUM);
         writes.push(batched_delete(key)?);
     }
-    let (table, limits) = (&inner.settings.journal_table, inner.settings.limits);
+    let (table, limits) = (&inner.settings.journal_table, inner.settings.client.limits);
     inner.client.write_all(what, table, writes, limits.max_batch_write).await
 }
 
@@ -160,5 +160,5 @@ async fn note(inner: &Inner, id: &PersistenceId, deleted_to: SeqNr, until: SeqNr
         );
         update.with(":until", number(until))
     };
-    inner.client.change(what, low).await.map(drop)
+    inner.client.change(what, &inner.settings.journal_table, low).await.map(drop)
 }

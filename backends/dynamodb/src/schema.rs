@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{
     TableStatus,
 };
 
-use crate::client::{Failure, incomplete};
+use crate::client::{Client, Failure, incomplete};
 use crate::settings::Settings;
 use crate::store::{DynamoDb, Inner};
 use crate::table::{Billing, Difference, IdIndex, Reach, Table};
@@ -90,7 +90,7 @@ impl DynamoDb {
     pub async fn missing_schema(&self, options: SchemaOptions) -> Result<Vec<Statement>> {
         let mut statements = Vec::new();
         for table in tables(&self.inner.settings, options.id_index) {
-            let (text, step) = match self.inner.described(&table.name).await? {
+            let (text, step) = match self.inner.described(&table).await? {
                 None => (table.statement(options.billing), Step::Table(table.clone())),
                 Some(found) => match &table.index {
                     Some(index)
@@ -113,10 +113,15 @@ impl DynamoDb {
     /// table takes longer, and is made all the same.
     pub async fn create(&self, statement: &Statement, options: SchemaOptions) -> Result<()> {
         match &statement.step {
-            Step::Table(table) => self.inner.create_table(table, options.billing).await?,
-            Step::Index(table) => self.inner.create_index(table, options.billing).await?,
+            Step::Table(table) => {
+                self.inner.create_table(table, options.billing).await?;
+                self.inner.wait_until_active(table).await
+            }
+            Step::Index(table) => {
+                self.inner.create_index(table, options.billing).await?;
+                self.inner.wait_until_active(table).await
+            }
         }
-        self.inner.wait_until_active(&statement.table).await
     }
 
     /// Makes everything that is missing, with default options.
@@ -138,7 +143,7 @@ impl DynamoDb {
     pub async fn check_schema(&self) -> Result<Vec<Difference>> {
         let mut differences = Vec::new();
         for table in tables(&self.inner.settings, IdIndex::default()) {
-            match self.inner.described(&table.name).await? {
+            match self.inner.described(&table).await? {
                 Some(found) => differences.extend(table.differences(&found)),
                 None => differences.push(table.absent()),
             }
@@ -153,7 +158,7 @@ impl DynamoDb {
     pub async fn show_schema(&self) -> Result<Vec<TableInfo>> {
         let mut infos = Vec::new();
         for table in tables(&self.inner.settings, IdIndex::default()) {
-            infos.push(table.info(self.inner.described(&table.name).await?.as_ref()));
+            infos.push(table.info(self.inner.described(&table).await?.as_ref()));
         }
         Ok(infos)
     }
@@ -172,12 +177,21 @@ fn has_index(found: &TableDescription, name: &str) -> bool {
 }
 
 impl Inner {
-    /// The table `name`, if there is one.
-    async fn described(&self, name: &str) -> Result<Option<TableDescription>> {
-        let what = format!("describing the table {name}");
-        self.client
-            .read(what, || {
-                let request = self.client.sdk().describe_table().table_name(name);
+    /// To the server that `table` is on.
+    fn client_of(&self, table: &Table) -> &Client {
+        match table.holds_snapshots() {
+            true => &self.snapshots,
+            false => &self.client,
+        }
+    }
+
+    /// The table, if it is there.
+    async fn described(&self, table: &Table) -> Result<Option<TableDescription>> {
+        let what = format!("describing the table {}", table.name);
+        let client = self.client_of(table);
+        client
+            .read(what, &table.name, || {
+                let request = client.sdk().describe_table().table_name(&table.name);
                 async {
                     match request.send().await {
                         Ok(answer) => Ok(answer.table),
@@ -195,11 +209,11 @@ impl Inner {
 
     async fn create_table(&self, table: &Table, billing: Billing) -> Result<()> {
         let what = format!("creating the table {}", table.name);
-        self.client
-            .read(what, || {
+        let client = self.client_of(table);
+        client
+            .work(what, &table.name, || {
                 let index = table.index.as_ref();
-                let request = self
-                    .client
+                let request = client
                     .sdk()
                     .create_table()
                     .table_name(&table.name)
@@ -241,7 +255,7 @@ impl Inner {
             .map_err(incomplete)?;
         let update = GlobalSecondaryIndexUpdate::builder().create(action).build();
         self.client
-            .read(what, || {
+            .work(what, &table.name, || {
                 let request = self
                     .client
                     .sdk()
@@ -254,9 +268,9 @@ impl Inner {
             .await
     }
 
-    async fn wait_until_active(&self, name: &str) -> Result<()> {
+    async fn wait_until_active(&self, table: &Table) -> Result<()> {
         for _ in 0..WAITS_MAX {
-            if let Some(found) = self.described(name).await?
+            if let Some(found) = self.described(table).await?
                 && found.table_status() == Some(&TableStatus::Active)
                 && found
                     .global_secondary_indexes()
@@ -268,7 +282,8 @@ impl Inner {
             tokio::time::sleep(WAIT).await;
         }
         Err(Error::unavailable(format!(
-            "the table {name} is still being made; look again with `annals schema show`"
+            "the table {} is still being made; look again with `annals schema show`",
+            table.name
         )))
     }
 }

@@ -11,8 +11,10 @@ use annals_pekko::ManifestNames;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Settings {
-    /// Where the server is, as a URL; `None` is AWS's own endpoint of the region.
-    pub endpoint: Option<String>,
+    /// How the server is reached.
+    pub client: ClientSettings,
+    /// How the server of the snapshots is reached. Default: as the journal's.
+    pub snapshot_client: Option<ClientSettings>,
     /// The table of events and marks. Default `pekko-persistence`.
     pub journal_table: String,
     /// The table of snapshots. Default `pekko-persistence-snapshot`.
@@ -27,17 +29,11 @@ pub struct Settings {
     pub replay_parallelism: usize,
     /// The index that lists persistence ids. Default `persistence-ids-idx`.
     pub persistence_ids_index_name: String,
-    /// `aws-api-limits`.
-    pub limits: ApiLimits,
     /// `log-config`: whether opening the store logs the settings, at the level info. Default no.
     pub log_config: bool,
     /// `auto-migrate-manifest` of Pekko's snapshot stores, for snapshots in the old format.
     pub manifest_names: ManifestNames,
 
-    /// The region. Default `us-east-1`, the only one that Pekko's plugin knows.
-    pub region: String,
-    /// Who we are.
-    pub credentials: Credentials,
     /// The table of projections' offsets, which Pekko does not have. Default `annals-offsets`.
     pub offset_table: String,
     /// How ids are listed. Default [`IdListing::Auto`].
@@ -54,6 +50,21 @@ pub struct Settings {
     /// `2 + 2 × sequence-shards` write units for an event of up to 1 KB, where a plain put takes one.
     /// Default no.
     pub check_deletes: bool,
+}
+
+/// How a server is reached, by whom, and how patiently: what Pekko's sections for events and for
+/// snapshots each have. The names are those of `aws-client-config` and its neighbours where they exist.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ClientSettings {
+    /// Where the server is, as a URL; `None` is AWS's own endpoint of the region.
+    pub endpoint: Option<String>,
+    /// The region. Default `us-east-1`, the only one that Pekko's plugin knows.
+    pub region: String,
+    /// Who we are.
+    pub credentials: Credentials,
+    /// `aws-api-limits`.
+    pub limits: ApiLimits,
     /// How often and how fast a request is repeated. Default: 10 retries, from 10 ms up to 1 s.
     pub retry: RetryPolicy,
     /// How long one attempt of a request may take. Default 10 s.
@@ -66,7 +77,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Whether an endpoint without a scheme is spoken to in plain HTTP. Default no.
     pub plain_http: bool,
-    /// The proxy that requests go through, if any.
+    /// The proxy that requests go through. Default: the one that the environment names (`HTTPS_PROXY`,
+    /// `HTTP_PROXY`, `ALL_PROXY`, but for hosts in `NO_PROXY`), unless the endpoint is this machine.
     pub proxy: Proxy,
     /// What the user agent of requests names beside the SDK; letters and digits. Default nothing.
     pub user_agent: String,
@@ -169,7 +181,8 @@ impl fmt::Debug for Credentials {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            endpoint: None,
+            client: ClientSettings::default(),
+            snapshot_client: None,
             journal_table: "pekko-persistence".to_owned(),
             snapshot_table: "pekko-persistence-snapshot".to_owned(),
             journal_name: "journal".to_owned(),
@@ -177,17 +190,25 @@ impl Default for Settings {
             sequence_shards: 10,
             replay_parallelism: 10,
             persistence_ids_index_name: "persistence-ids-idx".to_owned(),
-            limits: ApiLimits::default(),
             log_config: false,
             manifest_names: ManifestNames::default(),
-            region: "us-east-1".to_owned(),
-            credentials: Credentials::default(),
             offset_table: "annals-offsets".to_owned(),
             ids: IdListing::default(),
             poll_first: Duration::from_millis(100),
             poll_max: Duration::from_secs(3),
             holes: Holes::default(),
             check_deletes: false,
+        }
+    }
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            region: "us-east-1".to_owned(),
+            credentials: Credentials::default(),
+            limits: ApiLimits::default(),
             retry: RetryPolicy {
                 first: Duration::from_millis(10),
                 max: Duration::from_secs(1),
@@ -207,14 +228,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Where requests go, if it is not AWS's own endpoint.
-    pub(crate) fn endpoint_url(&self) -> Option<String> {
-        let endpoint = self.endpoint.as_ref()?;
-        let scheme = if self.plain_http { "http" } else { "https" };
-        match endpoint.contains("://") {
-            true => Some(endpoint.clone()),
-            false => Some(format!("{scheme}://{endpoint}")),
-        }
+    /// Forgets that the snapshots are reached as the journal is: as Pekko's sections do, each of which stands
+    /// for itself. What is set of the snapshots then begins at the defaults, in the journal's region.
+    pub fn separate_snapshots(&mut self) {
+        let region = self.client.region.clone();
+        self.snapshot_client = Some(ClientSettings { region, ..ClientSettings::default() });
+    }
+
+    /// How the server of the snapshots is reached.
+    pub(crate) fn snapshots(&self) -> &ClientSettings {
+        self.snapshot_client.as_ref().unwrap_or(&self.client)
     }
 
     /// Checks what has a range.
@@ -222,13 +245,8 @@ impl Settings {
         let positive = [
             ("sequence-shards", self.sequence_shards == 0),
             ("replay-parallelism", self.replay_parallelism == 0),
-            ("aws-api-limits.max-batch-get", self.limits.max_batch_get == 0),
-            ("aws-api-limits.max-batch-write", self.limits.max_batch_write == 0),
-            ("requests-max", self.requests_max == 0),
         ];
-        if let Some((name, _)) = positive.iter().find(|(_, is_zero)| *is_zero) {
-            return Err(Error::invalid(format!("setting {name} is 0: it must be at least 1")));
-        }
+        not_zero(&positive)?;
         if self.check_deletes && self.sequence_shards > CHECKED_SHARDS_MAX {
             return Err(Error::invalid(format!(
                 "setting check-deletes goes with up to {CHECKED_SHARDS_MAX} sequence-shards, since each append \
@@ -245,6 +263,32 @@ impl Settings {
         if let Some((name, _)) = texts.iter().find(|(_, text)| text.is_empty()) {
             return Err(Error::invalid(format!("setting {name} is empty")));
         }
+        self.client.check()?;
+        match &self.snapshot_client {
+            Some(client) => client.check().map_err(|error| error.context("of the snapshots")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ClientSettings {
+    /// Where requests go, if it is not AWS's own endpoint.
+    pub(crate) fn endpoint_url(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_ref()?;
+        let scheme = if self.plain_http { "http" } else { "https" };
+        match endpoint.contains("://") {
+            true => Some(endpoint.clone()),
+            false => Some(format!("{scheme}://{endpoint}")),
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let positive = [
+            ("aws-api-limits.max-batch-get", self.limits.max_batch_get == 0),
+            ("aws-api-limits.max-batch-write", self.limits.max_batch_write == 0),
+            ("requests-max", self.requests_max == 0),
+        ];
+        not_zero(&positive)?;
         if let Credentials::Static { access_key_id, secret_access_key } = &self.credentials
             && (access_key_id.is_empty() || secret_access_key.is_empty())
         {
@@ -254,5 +298,14 @@ impl Settings {
             ));
         }
         Ok(())
+    }
+}
+
+fn not_zero(settings: &[(&str, bool)]) -> Result<()> {
+    match settings.iter().find(|(_, is_zero)| *is_zero) {
+        Some((name, _)) => {
+            Err(Error::invalid(format!("setting {name} is 0: it must be at least 1")))
+        }
+        None => Ok(()),
     }
 }

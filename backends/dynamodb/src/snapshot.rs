@@ -5,6 +5,8 @@
 //! honoured page after page. A save is one unconditional put: it replaces the snapshot of the same number
 //! whole or not at all (S3), so repeating it is safe.
 
+use std::fmt;
+
 use annals_core::{
     Capabilities, Error, ErrorKind, PersistenceId, Result, SeqNr, Snapshot, SnapshotCriteria,
     SnapshotInfo, SnapshotStore, Timestamp,
@@ -15,7 +17,6 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 use crate::client::{Change, Failure, ItemPage, Write, queried};
 use crate::item::number;
-use crate::settings::Settings;
 use crate::snapshot_item::{self, Item, PAR, SEQ, TS};
 use crate::store::{DynamoDb, Inner};
 
@@ -30,7 +31,9 @@ impl SnapshotStore for DynamoDb {
 
     async fn save(&self, snapshot: Snapshot) -> Result<()> {
         let _running = self.inner.enter().await?;
-        self.limits().check_snapshot(&snapshot)?;
+        self.limits().check_snapshot(&snapshot).map_err(|error| {
+            error.context(format_args!("{}: nothing was written", saving(&snapshot)))
+        })?;
         self.inner.save(&snapshot).await
     }
 
@@ -96,12 +99,12 @@ fn has_no_time(criteria: &SnapshotCriteria) -> bool {
 
 impl Inner {
     async fn save(&self, snapshot: &Snapshot) -> Result<()> {
-        let Settings { snapshot_table, limits, .. } = &self.settings;
+        let snapshot_table = &self.settings.snapshot_table;
+        let limits = self.settings.snapshots().limits;
         let item = snapshot_item::encode(self.snapshots_name(), snapshot, limits.max_item_size)?;
-        let what =
-            format!("saving the snapshot of {} at {}", snapshot.persistence_id, snapshot.seq_nr);
+        let what = saving(snapshot);
         let put = || Change::put(snapshot_table, item.clone());
-        let written = self.client.change(what, put);
+        let written = self.snapshots.change(what, snapshot_table, put);
         let written = written.await.map_err(|error| match error.kind() {
             ErrorKind::Invalid => error.context(
                 "a table whose index ts-idx holds all attributes takes snapshots of half the size only (see \
@@ -120,7 +123,7 @@ impl Inner {
     ) -> Result<()> {
         let key = snapshot_item::key(self.snapshots_name(), id, seq_nr);
         let what = format!("deleting the snapshot of {id} at {seq_nr}");
-        let written = self.client.change(what, || {
+        let written = self.snapshots.change(what, &self.settings.snapshot_table, || {
             let delete = Change::delete(&self.settings.snapshot_table, key.clone());
             match taken {
                 Some(taken) => delete.only_if("ts = :ts").with(":ts", number(taken)),
@@ -133,6 +136,11 @@ impl Inner {
             written => done(written),
         }
     }
+}
+
+fn saving(snapshot: &Snapshot) -> impl fmt::Display + '_ {
+    let Snapshot { persistence_id, seq_nr, .. } = snapshot;
+    fmt::from_fn(move |f| write!(f, "saving the snapshot of {persistence_id} at {seq_nr}"))
 }
 
 fn done(written: Write) -> Result<()> {
@@ -178,8 +186,11 @@ impl<'a> Pages<'a> {
         if self.at_end {
             return Ok(None);
         }
-        let ItemPage { items, next } =
-            self.inner.client.read(self.what(), || self.request()).await?;
+        let ItemPage { items, next } = self
+            .inner
+            .snapshots
+            .read(self.what(), &self.inner.settings.snapshot_table, || self.request())
+            .await?;
         self.at_end = next.is_none();
         self.after = next;
         Ok(Some(items))
@@ -194,7 +205,7 @@ impl<'a> Pages<'a> {
         let number = |value: &dyn std::fmt::Display| AttributeValue::N(value.to_string());
         let par = snapshot_item::par(inner.snapshots_name(), self.id);
         let mut request = inner
-            .client
+            .snapshots
             .sdk()
             .query()
             .table_name(&inner.settings.snapshot_table)

@@ -75,7 +75,8 @@ pub(crate) fn encode(
     ] {
         if bytes > bytes_max {
             return Err(Error::invalid(format!(
-                "the snapshot of {} at {} needs {bytes} bytes, more than {bytes_max}, which is {rule}",
+                "the snapshot of {} at {} needs {bytes} bytes, more than {bytes_max}, which is {rule}: nothing was \
+                 written; the older ones stay",
                 snapshot.persistence_id, snapshot.seq_nr
             )));
         }

@@ -27,7 +27,10 @@ pub struct DynamoDb {
 /// What operations and streams share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub(crate) client: Client,
+    /// To the server of events and offsets.
+    pub(crate) client: Arc<Client>,
+    /// To the server of snapshots: the same one, unless they are elsewhere.
+    pub(crate) snapshots: Arc<Client>,
     pub(crate) settings: Settings,
     pub(crate) keys: Keys,
     pub(crate) sizes: ItemSizes,
@@ -49,9 +52,9 @@ impl DynamoDb {
         DynamoDbBuilder::default()
     }
 
-    pub(crate) fn new(client: Client, settings: Settings) -> Self {
+    pub(crate) fn new(client: Arc<Client>, snapshots: Arc<Client>, settings: Settings) -> Self {
         let keys = Keys::new(settings.journal_name.as_str(), settings.sequence_shards);
-        let sizes = ItemSizes::new(&keys, &settings.limits);
+        let sizes = ItemSizes::new(&keys, &settings);
         let positions = Positions::new(&settings.journal_table, &settings.journal_name);
         let pulse = Pulse::new(settings.poll_first, settings.poll_max);
         let listing = OnceCell::new();
@@ -59,6 +62,7 @@ impl DynamoDb {
         Self {
             inner: Arc::new(Inner {
                 client,
+                snapshots,
                 settings,
                 keys,
                 sizes,
@@ -76,9 +80,14 @@ impl DynamoDb {
         Store::of(self.clone())
     }
 
-    /// What it counted since it was opened.
+    /// What it counted since it was opened, on both servers where the snapshots have one of their own; the
+    /// limit of requests and the clock are those of the events' server.
     pub fn stats(&self) -> Stats {
-        self.inner.client.stats()
+        let (events, snapshots) = (&self.inner.client, &self.inner.snapshots);
+        match Arc::ptr_eq(events, snapshots) {
+            true => events.stats(),
+            false => events.stats().with(snapshots.stats()),
+        }
     }
 
     pub(crate) fn limits(&self) -> Capabilities {

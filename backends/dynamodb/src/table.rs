@@ -145,6 +145,11 @@ impl Table {
         }
     }
 
+    /// Whether it is the one of snapshots, which may be on a server of its own.
+    pub(crate) fn holds_snapshots(&self) -> bool {
+        self.range == SEQ
+    }
+
     /// The projections' offsets: ours.
     pub(crate) fn offsets(name: &str) -> Self {
         Self {

@@ -22,19 +22,22 @@ pub(crate) fn of_url(mut url: StoreUrl<'_>) -> Result<(Settings, Vec<KeyReport>)
     let mut settings = Settings::default();
     match url.place.strip_prefix("//") {
         Some(host) if !host.is_empty() && !host.contains(['/', '@']) => {
-            settings.endpoint = Some(format!("http://{host}"));
+            settings.client.endpoint = Some(format!("http://{host}"));
             for key in ["aws-access-key-id", "aws-secret-access-key"] {
                 settings.set(Section::Url, key, PLACEHOLDER)?;
             }
         }
-        None if url.place.is_empty() => settings.region = region_of_environment(),
+        None if url.place.is_empty() => settings.client.region = region_of_environment(),
         _ => {
             let message = "a DynamoDB store is dynamodb://HOST:PORT (plain HTTP), or dynamodb: for AWS itself";
             return Err(Error::invalid(message));
         }
     }
     let mut reports = Vec::new();
-    for (key, value) in url.take_all() {
+    let mut given = url.take_all();
+    // What is not said of the snapshots' server is as the journal's.
+    given.sort_by_key(|(key, _)| key.starts_with("snapshot."));
+    for (key, value) in given {
         let meaning = settings.set(Section::Url, key, value)?;
         reports.push(KeyReport {
             key: key.to_owned(),
@@ -49,16 +52,16 @@ pub(crate) fn of_url(mut url: StoreUrl<'_>) -> Result<(Settings, Vec<KeyReport>)
 /// The settings that the sections of a configuration make, and what became of each key.
 ///
 /// # Errors
-/// `Invalid` for values that are none of their kind; `Unsupported` if journal and snapshots are on
-/// different servers.
+/// `Invalid` for values that are none of their kind.
 pub(crate) fn of_config(
     config: &Config,
     sections: &DynamoDbSections,
 ) -> Result<(Settings, Vec<KeyReport>)> {
     let mut settings = Settings::default();
-    settings.region = region_of_environment();
+    settings.client.region = region_of_environment();
     let mut reports = taken(&mut settings, Section::Journal, &sections.journal)?;
     if let Some(snapshots) = &sections.snapshot_store {
+        settings.separate_snapshots();
         reports.extend(taken(&mut settings, Section::Snapshots, snapshots)?);
     }
     reports.extend(taken(&mut settings, Section::ReadJournal, &sections.read_journal)?);
@@ -106,7 +109,7 @@ fn region_of_environment() -> String {
     let named = ["AWS_REGION", "AWS_DEFAULT_REGION"]
         .into_iter()
         .find_map(|name| std::env::var(name).ok().filter(|region| !region.is_empty()));
-    named.unwrap_or_else(|| Settings::default().region)
+    named.unwrap_or_else(|| Settings::default().client.region)
 }
 
 #[cfg(test)]
@@ -126,9 +129,9 @@ mod tests {
             "dynamodb://127.0.0.1:8000?journal-table=t&sequence-shards=3&fixes.high-distrust=on",
         )
         .unwrap();
-        assert_eq!(settings.endpoint.as_deref(), Some("http://127.0.0.1:8000"));
+        assert_eq!(settings.client.endpoint.as_deref(), Some("http://127.0.0.1:8000"));
         assert_eq!((settings.journal_table.as_str(), settings.sequence_shards), ("t", 3));
-        assert!(matches!(settings.credentials, Credentials::Static { .. }));
+        assert!(matches!(settings.client.credentials, Credentials::Static { .. }));
         assert_eq!(reports[0].state, KeyState::Honoured);
         assert!(matches!(reports[2].state, KeyState::NotHonoured(_)));
     }
@@ -136,19 +139,37 @@ mod tests {
     #[test]
     fn a_url_without_a_server_is_aws_itself() {
         let (settings, _) = url("dynamodb:?region=eu-west-1").unwrap();
-        assert_eq!((settings.endpoint, settings.region.as_str()), (None, "eu-west-1"));
-        assert_eq!(settings.credentials, Credentials::Chain);
+        assert_eq!(
+            (settings.client.endpoint, settings.client.region.as_str()),
+            (None, "eu-west-1")
+        );
+        assert_eq!(settings.client.credentials, Credentials::Chain);
     }
 
     #[test]
     fn a_server_may_check_credentials() {
         let (settings, reports) =
             url("dynamodb://h:1?aws-access-key-id=me&aws-secret-access-key=hidden").unwrap();
-        assert!(matches!(&settings.credentials, Credentials::Static { access_key_id, .. }
+        assert!(matches!(&settings.client.credentials, Credentials::Static { access_key_id, .. }
             if access_key_id == "me"));
         assert!(!format!("{settings:?}{reports:?}").contains("hidden"));
         let (settings, _) = url("dynamodb://h:1?credentials=chain").unwrap();
-        assert_eq!(settings.credentials, Credentials::Chain);
+        assert_eq!(settings.client.credentials, Credentials::Chain);
+    }
+
+    #[test]
+    fn a_url_may_name_a_server_of_the_snapshots() {
+        let (settings, reports) = url(
+            "dynamodb://here:1?snapshot.endpoint=http://there:2&journal-table=t&sequence-shards=3&region=r\
+             &snapshot.aws-secret-access-key=hidden",
+        )
+        .unwrap();
+        let snapshots = settings.snapshot_client.as_ref().unwrap();
+        assert_eq!(snapshots.endpoint.as_deref(), Some("http://there:2"));
+        assert_eq!((snapshots.region.as_str(), settings.client.region.as_str()), ("r", "r"));
+        assert_eq!(settings.client.endpoint.as_deref(), Some("http://here:1"));
+        assert!(reports.iter().all(|report| report.state == KeyState::Honoured), "{reports:?}");
+        assert!(!format!("{settings:?}{reports:?}").contains("hidden"));
     }
 
     #[test]
@@ -187,12 +208,16 @@ mod tests {
         assert_eq!(settings.journal_name, "j2");
         assert_eq!(settings.snapshot_table, "states");
         assert_eq!(settings.snapshot_journal_name.as_deref(), Some("journal"));
-        assert_eq!(settings.request_timeout.as_millis(), 250);
-        assert_eq!(settings.limits.max_item_size, 400_000);
+        assert_eq!(settings.client.request_timeout.as_millis(), 250);
+        assert_eq!(settings.client.limits.max_item_size, 400_000);
+        // Its section stands for itself, as with Pekko.
+        let snapshots = settings.snapshot_client.as_ref().unwrap();
+        assert_eq!((snapshots.limits.max_item_size, &snapshots.endpoint), (7, &None));
+        assert_eq!(snapshots.credentials, Credentials::Chain);
         let notable: Vec<String> =
             reports.iter().filter(|key| key.is_notable()).map(ToString::to_string).collect();
         let told = notable.join("\n");
-        for key in ["typo", "replay-dispatcher", "event-adapter-bindings", "max-item-size"] {
+        for key in ["typo", "replay-dispatcher", "event-adapter-bindings"] {
             assert!(told.contains(key), "{key} is not in {told}");
         }
         assert!(!format!("{settings:?}{reports:?}").contains("hidden"));

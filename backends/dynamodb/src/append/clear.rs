@@ -57,7 +57,7 @@ impl Attempt<'_> {
             update.with(":at", number(now()))
         };
         let what = format!("voiding the unfinished append {append_id} to {id}");
-        let written = self.inner.client.change(what, intent).await?;
+        let written = self.inner.client.change(what, self.table(), intent).await?;
         match written {
             Write::Done => Ok(true),
             // Without an intent nobody can tell: nothing is touched.
@@ -116,6 +116,6 @@ impl Attempt<'_> {
             delete.only_if("annals_append = :append").with(":append", bytes.clone())
         };
         // A condition that does not hold says that it is gone already.
-        self.inner.client.change(what, delete).await.map(drop)
+        self.inner.client.change(what, self.table(), delete).await.map(drop)
     }
 }

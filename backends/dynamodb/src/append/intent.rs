@@ -60,7 +60,7 @@ impl Attempt<'_> {
     /// Puts the intent, or finds the one of an earlier attempt.
     async fn declare(&self) -> Result<Step> {
         let SeqRange { from, to } = self.append.range();
-        let put = self.inner.client.change(self.what(), || {
+        let put = self.inner.client.change(self.what(), self.table(), || {
             let mut intent = self.intent_key();
             let mut add = |name: &str, value| intent.insert(name.to_owned(), value);
             add(names::STATE, AttributeValue::S(PENDING.to_owned()));
@@ -99,7 +99,8 @@ impl Attempt<'_> {
         let (from, count) = (range.start, range.len());
         let mut items = vec![check];
         items.extend(self.puts(range, true)?);
-        let written = self.inner.client.transact(self.what(), || items.clone()).await?;
+        let written =
+            self.inner.client.transact(self.what(), self.table(), || items.clone()).await?;
         let Write::Cancelled(reasons) = written else { return Ok(Step::Done) };
         Ok(match self.cancelled(reasons, from, count).await? {
             // An earlier attempt wrote this chunk.
@@ -117,7 +118,7 @@ impl Attempt<'_> {
         let count = range.len();
         items.extend(self.puts(range, true)?);
         items.extend(self.extra_puts()?);
-        match self.inner.client.transact(self.what(), || items.clone()).await? {
+        match self.inner.client.transact(self.what(), self.table(), || items.clone()).await? {
             Write::Cancelled(reasons) => Ok(self.cancelled(reasons, 0, count).await?.1),
             _ => Ok(Resolution::Stored),
         }

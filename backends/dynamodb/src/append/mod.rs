@@ -30,6 +30,7 @@ use crate::store::Inner;
 use extras::Extras;
 use plan::Plan;
 use resolve::Resolution;
+use transaction::Appending;
 
 /// The most events of one append.
 pub(crate) const EVENTS_MAX: usize = 2_000;
@@ -42,8 +43,11 @@ const CLEARINGS_MAX: usize = 16;
 
 /// Stores `append`.
 pub(crate) async fn append(inner: &Inner, append: &Append) -> Result<Appended> {
-    inner.capabilities().check_append(append)?;
-    check_sizes(inner, append)?;
+    let checked =
+        inner.capabilities().check_append(append).and_then(|()| check_sizes(inner, append));
+    checked.map_err(|error| {
+        error.context(format_args!("{}: nothing was written", Appending(append)))
+    })?;
     if let Some(save) = append.offset_save() {
         inner.positions.check_event(&save.offset)?;
     }
@@ -143,7 +147,7 @@ fn check_sizes(inner: &Inner, append: &Append) -> Result<()> {
         let pekko_bytes = inner.sizes.pekko_event_bytes(append, event);
         inner.sizes.check(pekko_bytes, bytes).map_err(|error| {
             let seq_nr = append.after().plus(position.index.saturating_add(1));
-            error.context(format_args!("event {seq_nr} of {}", append.id()))
+            error.context(format_args!("event {seq_nr}"))
         })?;
     }
     inner.near.append_bytes.check(total, BYTES_MAX, append.id());

@@ -18,7 +18,7 @@ impl Attempt<'_> {
     /// Stores the one event.
     pub(super) async fn put(&self) -> Result<Write> {
         let put = || Change::put_if_free(self.table(), self.item(0, false).unwrap_or_default());
-        self.inner.client.change(self.what(), put).await
+        self.inner.client.change(self.what(), self.table(), put).await
     }
 
     /// Stores all events and marks in one transaction.
@@ -29,7 +29,7 @@ impl Attempt<'_> {
         if items.len() > ITEMS_MAX {
             return Err(Error::internal(format!("{what}: {} items in a transaction", items.len())));
         }
-        self.inner.client.transact(what, || items.clone()).await
+        self.inner.client.transact(what, self.table(), || items.clone()).await
     }
 
     /// The puts of the events at `range`.
@@ -63,7 +63,7 @@ impl Attempt<'_> {
 
 /// Names an append; becomes text only where there is an error.
 #[derive(Clone, Copy)]
-pub(super) struct Appending<'a>(&'a Append);
+pub(super) struct Appending<'a>(pub(super) &'a Append);
 
 impl fmt::Display for Appending<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

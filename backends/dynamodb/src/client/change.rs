@@ -145,22 +145,24 @@ impl Change {
 }
 
 impl Client {
-    /// Performs the write of one item; made anew for each attempt.
+    /// Performs the write of one item of `table`; made anew for each attempt.
     pub(crate) async fn change(
         &self,
         what: impl fmt::Display,
+        table: &str,
         change: impl Fn() -> Change,
     ) -> Result<Write> {
-        self.write(what, || self.send(change())).await
+        self.write(what, table, || self.send(change())).await
     }
 
-    /// Performs all writes or none.
+    /// Performs all writes or none; most of them are to `table`.
     pub(crate) async fn transact(
         &self,
         what: impl fmt::Display,
+        table: &str,
         items: impl Fn() -> Vec<TransactWriteItem>,
     ) -> Result<Write> {
-        self.write(what, || {
+        self.write(what, table, || {
             let request = self
                 .sdk
                 .transact_write_items()

@@ -1,18 +1,18 @@
 //! What a failed request means: whether it was performed, whether it may succeed later, and what to do.
 
 use std::error::Error as StdError;
-use std::io;
 
 use annals_core::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::CancellationReason;
 
+use super::cause::{Answer, Cause};
 use crate::item::Item;
 
 /// Why an attempt failed.
@@ -101,30 +101,24 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
                 let mut error = context.into_err();
-                error.refusal().unwrap_or_else(|| of_service(status, error))
+                error.refusal().unwrap_or_else(|| of_service(status, Answer::of(&error)))
             }
             SdkError::ConstructionFailure(_) => {
                 Self::Refused(error_of("a request could not be made", error))
             }
             SdkError::DispatchFailure(_) if credentials(&error).is_some() => {
-                let message = "there are no credentials, so nothing was sent: set AWS_ACCESS_KEY_ID and \
-                               AWS_SECRET_ACCESS_KEY, a profile or a role, or give aws-access-key-id and \
-                               aws-secret-access-key";
-                match credentials(&error) {
-                    // A provider that answers late or with an error may do better the next time.
-                    Some(
-                        CredentialsError::ProviderTimedOut(_) | CredentialsError::ProviderError(_),
-                    ) => Self::Busy(error_of(message, error)),
-                    _ => Self::Refused(error_of(message, error)),
-                }
+                without_credentials(error)
             }
             SdkError::DispatchFailure(_) if never_sent(&error) => {
-                let message = "DynamoDB cannot be reached: check the endpoint, the region, the proxy and \
-                               whether the server runs";
+                let message = "DynamoDB cannot be reached: check that the server runs, and the endpoint, the region \
+                               and the proxy";
                 Self::Busy(error_of(message, error))
             }
             SdkError::DispatchFailure(ref failure) if failure.is_user() => {
                 Self::Refused(error_of("a request could not be made", error))
+            }
+            SdkError::DispatchFailure(ref failure) if failure.is_timeout() => {
+                Self::Unknown(error_of("DynamoDB did not answer in time", error))
             }
             SdkError::TimeoutError(_) => {
                 Self::Unknown(error_of("DynamoDB did not answer in time", error))
@@ -135,95 +129,116 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
 }
 
 fn error_of<E: Refusal>(what: &str, error: SdkError<E, HttpResponse>) -> Error {
-    let message = format!("{what} ({})", DisplayErrorContext(&error));
-    Error::unavailable(message).with_source(error)
+    Error::unavailable(what).with_source(Cause::new(error))
+}
+
+/// What a request comes to that could not be signed.
+fn without_credentials<E: Refusal>(error: SdkError<E, HttpResponse>) -> Failure {
+    match credentials(&error) {
+        Some(CredentialsError::CredentialsNotLoaded(_)) => Failure::Refused(error_of(
+            "there are no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role, or \
+             give aws-access-key-id and aws-secret-access-key",
+            error,
+        )),
+        Some(CredentialsError::InvalidConfiguration(_)) => Failure::Refused(error_of(
+            "the credentials cannot be loaded as they are configured: correct the profile or the variables",
+            error,
+        )),
+        // A provider that answers late or with an error may do better the next time.
+        _ => Failure::Busy(error_of(
+            "whoever gives out the credentials did not: sign in again, or check the role and its provider",
+            error,
+        )),
+    }
 }
 
 /// What an answer that is an error says.
-fn of_service<E: Refusal>(status: u16, error: E) -> Failure {
-    let code = error.code().unwrap_or_default().to_owned();
-    let said = error.message().unwrap_or("without a message").to_owned();
-    let unavailable = |what: &str| Error::unavailable(format!("{what} ({code}: {said})"));
+fn of_service(status: u16, answer: Answer) -> Failure {
+    let (code, said) = (answer.code().to_owned(), answer.message().to_owned());
+    if code == "ValidationException" {
+        return Failure::Refused(Error::invalid(of_validation(&said)).with_source(answer));
+    }
+    let unavailable = |what: &str| Error::unavailable(what).with_source(answer);
     match code.as_str() {
         "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"
         | "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
-        | "LimitExceededException" => {
-            Failure::Throttled(unavailable("DynamoDB throttles").with_source(error))
-        }
+        | "LimitExceededException" => Failure::Throttled(unavailable(THROTTLED)),
         "TransactionConflictException" | "ReplicatedWriteConflictException" => {
-            Failure::Busy(unavailable("another write to the item is under way").with_source(error))
+            Failure::Busy(unavailable("another write to the item is under way: repeat it"))
         }
-        "TransactionInProgressException" => Failure::Unknown(
-            unavailable("the same transaction is still under way").with_source(error),
-        ),
-        "ResourceNotFoundException" => Failure::Refused(
-            unavailable(
-                "a table or an index does not exist in this region: check the settings, or create it with \
-                 `annals schema create`",
-            )
-            .with_source(error),
-        ),
-        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => Failure::Refused(
-            unavailable("the credentials have expired: renew them").with_source(error),
+        "TransactionInProgressException" => {
+            Failure::Unknown(unavailable("the same transaction is still under way"))
+        }
+        "ResourceNotFoundException" => Failure::Refused(unavailable(
+            "the table or its index does not exist there: check its name and the region, or create it with \
+             `annals schema create`",
+        )),
+        "ExpiredTokenException" | "ExpiredToken" => Failure::Refused(unavailable(
+            "the credentials have expired: renew them (sign in again), and repeat it",
+        )),
+        "RequestExpired" | "RequestTimeTooSkewed" => Failure::Refused(unavailable(CLOCK)),
+        "InvalidSignatureException" if is_about_time(&said) => Failure::Refused(unavailable(CLOCK)),
+        "AccessDeniedException" | "NotAuthorized" | "OptInRequired" => Failure::Refused(
+            unavailable("the credentials lack a right: grant the one that the answer names"),
         ),
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
         | "IncompleteSignatureException"
         | "MissingAuthenticationTokenException"
-        | "MissingAuthenticationToken"
-        | "AccessDeniedException"
-        | "NotAuthorized"
-        | "OptInRequired" => Failure::Refused(
-            unavailable("DynamoDB refuses the credentials: check them, their rights and the clock")
-                .with_source(error),
-        ),
-        "ValidationException" if said.contains("table/index name") => {
-            let message = format!("a table or an index cannot have the name that it is given ({said})");
-            Failure::Refused(Error::invalid(message).with_source(error))
-        }
-        "ValidationException" => {
-            let message = format!(
-                "DynamoDB refuses the request as malformed: is the key of the table `par` (S) with `num` (N), \
-                 or `seq` (N) for snapshots? ({said})"
-            );
-            Failure::Refused(Error::invalid(message).with_source(error))
-        }
+        | "MissingAuthenticationToken" => Failure::Refused(unavailable(
+            "DynamoDB refuses the credentials: check the key, its secret, and that they are of this region",
+        )),
         // Not an error that DynamoDB names: a failure inside, or something in between that answered.
-        _ if !(400..500).contains(&status) || code.is_empty() => {
-            let what = format!("the answer of DynamoDB, of status {status}, says nothing for sure");
-            Failure::Unknown(unavailable(&what).with_source(error))
-        }
-        _ => Failure::Refused(unavailable("DynamoDB refuses the request").with_source(error)),
+        _ if !(400..500).contains(&status) || code.is_empty() => Failure::Unknown(unavailable(
+            &format!("the answer, of status {status}, says nothing for sure"),
+        )),
+        _ => Failure::Refused(unavailable("DynamoDB refuses the request")),
+    }
+}
+
+/// What is said where there are too many requests.
+pub(super) const THROTTLED: &str = "DynamoDB throttles: repeat it later, or raise the capacity of the table or the limits \
+                                    of the account";
+
+const CLOCK: &str =
+    "DynamoDB refuses requests of that time: this machine's clock is wrong, set it right";
+
+fn is_about_time(said: &str) -> bool {
+    said.contains("Signature expired") || said.contains("not yet current")
+}
+
+/// What is wrong with a request that DynamoDB calls invalid.
+pub(super) fn of_validation(said: &str) -> &'static str {
+    if said.contains("table/index name") || said.contains("'tableName'") {
+        "a table or an index cannot have the name that it is given: correct the setting"
+    } else if said.contains("size has exceeded") || said.contains("size to update has exceeded") {
+        "the item is larger than DynamoDB takes, which is 400 KB with its copies in local indexes: make it \
+         smaller"
+    } else {
+        "DynamoDB refuses the request as malformed: is the key of the table `par` (S) with `num` (N), or `seq` (N) \
+         for snapshots? See `annals schema check`"
     }
 }
 
 /// Why there are no credentials, if that is the cause of `error`.
 fn credentials<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CredentialsError> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
+    causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-/// Whether an attempt ended before anything of it left this machine.
+/// Whether an attempt ended before anything of it left this machine: no connection was made.
 fn never_sent(error: &(dyn StdError + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        // A name that nobody knows has no kind of its own.
-        let unknown_host = || error.to_string() == "dns error";
-        if io.is_some_and(|io| io.kind() == io::ErrorKind::ConnectionRefused) || unknown_host() {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+    causes(error).any(|cause| {
+        cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect())
+    })
+}
+
+fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source())
 }

@@ -5,6 +5,7 @@
 //! error is `OutcomeUnknown`, whatever the last attempt said of itself.
 
 mod capacity;
+mod cause;
 mod change;
 mod clock;
 mod failure;
@@ -22,7 +23,7 @@ use aws_sdk_dynamodb::types::CancellationReason;
 use tokio::time::Instant;
 
 use crate::item::Item;
-use crate::settings::Settings;
+use crate::settings::ClientSettings;
 
 pub(crate) use change::{Change, incomplete};
 pub(crate) use clock::{ClockWatch, WatchClock};
@@ -43,6 +44,8 @@ pub(crate) struct Client {
     clock: Arc<ClockWatch>,
     pub(crate) counters: Counters,
     operation_timeout: Duration,
+    /// Where the server is, for errors.
+    place: String,
 }
 
 /// What came of a write.
@@ -61,7 +64,7 @@ impl Client {
     pub(crate) fn new(
         sdk: aws_sdk_dynamodb::Client,
         clock: Arc<ClockWatch>,
-        settings: &Settings,
+        settings: &ClientSettings,
     ) -> Self {
         Self {
             sdk,
@@ -71,18 +74,52 @@ impl Client {
             clock,
             counters: Counters::default(),
             operation_timeout: settings.operation_timeout,
+            place: match settings.endpoint_url() {
+                Some(url) => url,
+                None => format!("region {}", settings.region),
+            },
         }
     }
 
-    /// Reads, repeating what failed.
-    pub(crate) async fn read<T, F>(
+    /// Reads from `table`, repeating what failed.
+    pub(crate) fn read<T, F>(
         &self,
         what: impl fmt::Display,
+        table: &str,
+        attempt: impl Fn() -> F,
+    ) -> impl Future<Output = Result<T>>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(what, table, "what is stored is untouched", attempt)
+    }
+
+    /// Does what bears being done twice, repeating what failed.
+    pub(crate) fn work<T, F>(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        attempt: impl Fn() -> F,
+    ) -> impl Future<Output = Result<T>>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        self.repeat(what, table, "what is done of it stays, and it can be repeated", attempt)
+    }
+
+    /// `stands` tells how things stand where it failed.
+    async fn repeat<T, F>(
+        &self,
+        what: impl fmt::Display,
+        table: &str,
+        stands: &'static str,
         attempt: impl Fn() -> F,
     ) -> Result<T>
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        let failed =
+            |error: Error| error.context(format_args!("{}: {stands}", self.at(&what, table)));
         let mut retry = self.retry.start(self.jitter.clone());
         let since = Instant::now();
         loop {
@@ -91,24 +128,24 @@ impl Client {
                 Err(Failure::Throttled(error) | Failure::Busy(error) | Failure::Unknown(error)) => {
                     error
                 }
-                Err(Failure::Refused(error)) => return Err(error.context(what)),
+                Err(Failure::Refused(error)) => return Err(failed(error)),
                 Err(failure @ (Failure::Condition(_) | Failure::Cancelled(_))) => {
-                    return Err(Error::internal(format!(
-                        "{what}: a read has no condition: {failure:?}"
-                    )));
+                    let message = format!("what has no condition cannot fail on one: {failure:?}");
+                    return Err(Error::internal(message));
                 }
             };
             match retry.next_delay().filter(|delay| self.has_time(since, *delay)) {
                 Some(delay) => tokio::time::sleep(delay).await,
-                None => return Err(error.context(what)),
+                None => return Err(failed(error)),
             }
         }
     }
 
-    /// Writes, repeating what was not performed or whose outcome is unknown.
+    /// Writes to `table`, repeating what was not performed or whose outcome is unknown.
     pub(crate) async fn write<T, F>(
         &self,
         what: impl fmt::Display,
+        table: &str,
         attempt: impl Fn() -> F,
     ) -> Result<Write>
     where
@@ -137,14 +174,24 @@ impl Client {
             match next {
                 Some(delay) => tokio::time::sleep(delay).await,
                 None if unknown => {
-                    let message = format!("{what}: whether it was written is not known");
+                    let message = format!(
+                        "{}: whether it was written is not known: repeat the very same write, or look what is \
+                         stored",
+                        self.at(what, table)
+                    );
                     return Err(Error::outcome_unknown(message).with_source(error));
                 }
                 None => {
-                    return Err(error.context(format_args!("{what}: nothing was written")));
+                    let at = self.at(what, table);
+                    return Err(error.context(format_args!("{at}: nothing was written")));
                 }
             }
         }
+    }
+
+    /// What is being done, and where.
+    fn at<'a, W: fmt::Display + 'a>(&'a self, what: W, table: &'a str) -> impl fmt::Display + 'a {
+        fmt::from_fn(move |f| write!(f, "{what} (table {table}, {})", self.place))
     }
 
     /// What was counted since the store was opened.
@@ -187,11 +234,18 @@ impl Client {
 fn is_throttled(reason: &CancellationReason) -> bool {
     matches!(
         reason.code.as_deref(),
-        Some("ThrottlingError" | "ProvisionedThroughputExceeded" | "RequestLimitExceeded")
+        Some(
+            "ThrottlingError"
+                | "ThrottlingException"
+                | "ProvisionedThroughputExceeded"
+                | "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+        )
     )
 }
 
 /// What a cancelled transaction's reasons come to.
+#[derive(Debug)]
 enum Cancelled {
     /// A condition did not hold.
     ByCondition,
@@ -202,18 +256,34 @@ enum Cancelled {
 }
 
 fn cancelled(reasons: &[CancellationReason]) -> Cancelled {
-    let code = |reason: &CancellationReason| reason.code.clone().unwrap_or_default();
-    let codes: Vec<String> = reasons.iter().map(code).collect();
-    let has = |wanted: &str| codes.iter().any(|code| code == wanted);
-    if has("ConditionalCheckFailed") {
+    let find = |wanted: &str| reasons.iter().find(|reason| reason.code.as_deref() == Some(wanted));
+    if find("ConditionalCheckFailed").is_some() {
         return Cancelled::ByCondition;
     }
-    let said: Vec<&str> = reasons.iter().filter_map(|reason| reason.message.as_deref()).collect();
-    let message = format!("the transaction was cancelled ({})", said.join("; "));
-    if has("ValidationError") || has("ItemCollectionSizeLimitExceeded") {
+    // Each reason once: an append of a hundred events may be throttled a hundred times.
+    let mut said: Vec<String> = Vec::new();
+    for CancellationReason { code, message, .. } in reasons {
+        let code = code.as_deref().unwrap_or("None");
+        let text = format!("{code}: {}", message.as_deref().unwrap_or("without a message"));
+        if code != "None" && !said.contains(&text) {
+            said.push(text);
+        }
+    }
+    let said = said.join("; ");
+    if let Some(reason) = find("ValidationError") {
+        let what = failure::of_validation(reason.message.as_deref().unwrap_or_default());
+        return Cancelled::ForGood(Error::invalid(format!("{what} ({said})")));
+    }
+    if find("ItemCollectionSizeLimitExceeded").is_some() {
+        let message =
+            format!("the table takes no more of this key: see its local indexes ({said})");
         return Cancelled::ForGood(Error::invalid(message));
     }
-    Cancelled::Passing(Error::unavailable(message))
+    let what = match reasons.iter().any(is_throttled) {
+        true => failure::THROTTLED,
+        false => "another transaction is under way: repeat it",
+    };
+    Cancelled::Passing(Error::unavailable(format!("{what} ({said})")))
 }
 
 /// Random numbers for the back-off.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use annals_core::Result;
+use annals_core::{Error, Result};
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::types::{
 
 use super::capacity::{consumed, wanted};
 use super::change::incomplete;
+use super::failure::THROTTLED;
 use super::{Client, Failure};
 use crate::item::Item;
 
@@ -77,7 +78,7 @@ impl Client {
         after: Option<Item>,
     ) -> Result<ItemPage> {
         let number = |value: u64| AttributeValue::N(value.to_string());
-        self.read(what, || {
+        self.read(what, &query.table, || {
             let request = self
                 .sdk
                 .query()
@@ -103,7 +104,7 @@ impl Client {
         table: &str,
         key: Item,
     ) -> Result<Option<Item>> {
-        self.read(what, || {
+        self.read(what, table, || {
             let request = self
                 .sdk
                 .get_item()
@@ -143,7 +144,7 @@ impl Client {
                 match retry.next_delay() {
                     Some(delay) => tokio::time::sleep(delay).await,
                     None if progress => {}
-                    None => return Err(throttled(what)),
+                    None => return Err(never_done(self.at(what, table))),
                 }
             }
             rest = [unprocessed, later].concat();
@@ -158,7 +159,7 @@ impl Client {
         keys: &[Item],
         projection: &str,
     ) -> Result<(Vec<Item>, Vec<Item>)> {
-        self.read(what, || {
+        self.read(what, table, || {
             let asked = KeysAndAttributes::builder()
                 .set_keys(Some(keys.to_vec()))
                 .projection_expression(projection)
@@ -203,7 +204,7 @@ impl Client {
                 match retry.next_delay() {
                     Some(delay) => tokio::time::sleep(delay).await,
                     None if unprocessed.len() < rest.len() => {}
-                    None => return Err(throttled(what)),
+                    None => return Err(never_done(self.at(what, table))),
                 }
             }
             rest = [unprocessed, later].concat();
@@ -217,7 +218,7 @@ impl Client {
         table: &str,
         writes: &[WriteRequest],
     ) -> Result<Vec<WriteRequest>> {
-        self.read(what, || {
+        self.work(what, table, || {
             let request = self
                 .sdk
                 .batch_write_item()
@@ -262,6 +263,9 @@ pub(crate) async fn scanned(scan: ScanFluentBuilder) -> Result<ItemPage, Failure
     Ok(ItemPage { items: page.items.unwrap_or_default(), next: page.last_evaluated_key })
 }
 
-fn throttled(what: impl fmt::Display) -> annals_core::Error {
-    annals_core::Error::unavailable(format!("{what}: DynamoDB throttles; repeat it later"))
+/// The error of a batch that the server did not get to, time after time.
+fn never_done(at: impl fmt::Display) -> Error {
+    Error::unavailable(format!(
+        "{at}: a part of it was not done, and it can be repeated: {THROTTLED}"
+    ))
 }

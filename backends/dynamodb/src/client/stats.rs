@@ -22,6 +22,20 @@ pub struct Stats {
     pub clock_skew_millis: i64,
 }
 
+impl Stats {
+    /// These with what `other` counted.
+    pub(crate) fn with(self, other: Self) -> Self {
+        Self {
+            requests: self.requests + other.requests,
+            throttled: self.throttled + other.throttled,
+            unknown: self.unknown + other.unknown,
+            holes_skipped: self.holes_skipped + other.holes_skipped,
+            cleared: self.cleared + other.cleared,
+            ..self
+        }
+    }
+}
+
 /// The counters behind it.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {

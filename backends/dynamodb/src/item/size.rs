@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::attributes::Item;
 use crate::keys::Keys;
-use crate::settings::ApiLimits;
+use crate::settings::Settings;
 
 /// The longest writer, manifest or tag.
 pub(crate) const TEXT_BYTES_MAX: usize = 1024;
@@ -20,21 +20,20 @@ const NAMES_BYTES: usize = 1024;
 /// The constant of Pekko's formula for the key of an event.
 const PEKKO_KEY_BYTES: usize = 26;
 
-/// The constant of Pekko's formula for a snapshot.
-const PEKKO_SNAPSHOT_BYTES: usize = 253;
-
 /// The limits that follow from the sizes of keys.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ItemSizes {
     item_bytes_max: usize,
+    snapshot_item_bytes_max: usize,
     journal_units: usize,
     key_bytes_max: usize,
 }
 
 impl ItemSizes {
-    pub(crate) fn new(keys: &Keys, limits: &ApiLimits) -> Self {
+    pub(crate) fn new(keys: &Keys, settings: &Settings) -> Self {
         Self {
-            item_bytes_max: limits.max_item_size,
+            item_bytes_max: settings.client.limits.max_item_size,
+            snapshot_item_bytes_max: settings.snapshots().limits.max_item_size,
             journal_units: keys.journal().encode_utf16().count(),
             key_bytes_max: keys.journal().len() + keys.id_bytes_max(),
         }
@@ -49,7 +48,7 @@ impl ItemSizes {
     /// The largest snapshot payload that fits whatever its entity is called.
     pub(crate) fn snapshot_bytes_max(&self) -> usize {
         let around = self.key_bytes_max + TEXT_BYTES_MAX + 2 * NAMES_BYTES;
-        self.item_bytes_max.min(ITEM_BYTES_MAX).saturating_sub(around)
+        self.snapshot_item_bytes_max.min(ITEM_BYTES_MAX).saturating_sub(around)
     }
 
     /// The size of `event` by Pekko's formula. It counts UTF-16 units in keys, and no names.
@@ -71,12 +70,6 @@ impl ItemSizes {
         .sum()
     }
 
-    /// The size of a snapshot by Pekko's formula.
-    #[allow(dead_code, reason = "the snapshot store needs it")]
-    pub(crate) fn pekko_snapshot_bytes(&self, par: &str, payload_bytes: usize) -> usize {
-        PEKKO_SNAPSHOT_BYTES + par.encode_utf16().count() + payload_bytes
-    }
-
     /// Checks that an item of Pekko's size `pekko_bytes` and DynamoDB's size `bytes` is taken.
     ///
     /// # Errors
@@ -85,12 +78,13 @@ impl ItemSizes {
         let Self { item_bytes_max, .. } = self;
         if pekko_bytes > *item_bytes_max {
             return Err(Error::invalid(format!(
-                "an item of {pekko_bytes} bytes is more than max-item-size ({item_bytes_max})"
+                "an item of {pekko_bytes} bytes is more than aws-api-limits.max-item-size ({item_bytes_max}): make it \
+                 smaller"
             )));
         }
         if bytes > ITEM_BYTES_MAX {
             return Err(Error::invalid(format!(
-                "an item of {bytes} bytes is more than DynamoDB takes ({ITEM_BYTES_MAX})"
+                "an item of {bytes} bytes is more than DynamoDB takes ({ITEM_BYTES_MAX}): make it smaller"
             )));
         }
         Ok(())

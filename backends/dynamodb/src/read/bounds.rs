@@ -56,7 +56,8 @@ pub(super) async fn marks_and(
     let event = group.map(|group| (keys.events(id, group), num(group.first())));
     let pars = keys.high_marks(id).chain(keys.low_marks(id));
     let asked = pars.map(|par| key(par, 0)).chain(event.clone().map(|(par, num)| key(par, num)));
-    let (table, keys_max) = (&inner.settings.journal_table, inner.settings.limits.max_batch_get);
+    let (table, keys_max) =
+        (&inner.settings.journal_table, inner.settings.client.limits.max_batch_get);
     let what = format!("reading the marks of {id}");
     let items = inner.client.get_all(&what, table, asked.collect(), MARK, keys_max).await?;
     let (mut marks, mut is_there) = (Marks::default(), false);

@@ -39,7 +39,7 @@ impl Fixture for DynamoDbLocal {
         settings.journal_name = self.journal_name(place);
         settings.replay_parallelism = 2;
         open(settings.clone()).await?;
-        settings.retry.retries_max = RETRIES;
+        settings.client.retry.retries_max = RETRIES;
         let wire = Wire::new(|_, _| Act::Pass);
         let store =
             DynamoDb::builder().settings(settings).http_client(wire.client()).open().await?;

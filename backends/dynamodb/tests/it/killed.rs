@@ -108,11 +108,11 @@ fn suffer(
     let server = Arc::new(server);
     runtime().block_on(async {
         let mut settings: Settings = settings();
-        settings.endpoint = Some(server.endpoint().to_owned());
+        settings.client.endpoint = Some(server.endpoint().to_owned());
         // Who looks afterwards is patient.
         let patient = open(settings.clone()).await.unwrap().store();
-        settings.request_timeout = request_timeout;
-        settings.retry.retries_max = 2;
+        settings.client.request_timeout = request_timeout;
+        settings.client.retry.retries_max = 2;
         let wire = wire(&settings);
         let builder =
             annals_dynamodb::DynamoDb::builder().settings(settings).http_client(wire.client());

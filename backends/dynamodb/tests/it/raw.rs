@@ -19,7 +19,7 @@ pub(crate) fn sdk(settings: &Settings) -> aws_sdk_dynamodb::Client {
         .credentials_provider(Credentials::new("any", "any", None, None, "tests"))
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .retry_config(RetryConfig::disabled());
-    config.set_endpoint_url(settings.endpoint.clone());
+    config.set_endpoint_url(settings.client.endpoint.clone());
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 

@@ -61,9 +61,9 @@ fn a_table_with_other_keys_is_named_as_the_reason() {
 fn a_server_that_is_gone_is_told_so() {
     runtime().block_on(async {
         let mut settings = settings();
-        settings.retry.retries_max = 1;
+        settings.client.retry.retries_max = 1;
         // Nobody listens there.
-        settings.endpoint = Some("http://127.0.0.1:9".to_owned());
+        settings.client.endpoint = Some("http://127.0.0.1:9".to_owned());
         let errors = errors(&plain(settings).await).await;
         expect(errors, ErrorKind::Unavailable, "DynamoDB cannot be reached");
     });
@@ -74,11 +74,11 @@ fn a_server_that_is_gone_is_told_so() {
 fn a_host_that_nobody_knows_is_told_so() {
     runtime().block_on(async {
         let mut settings = settings();
-        settings.retry.retries_max = 0;
+        settings.client.retry.retries_max = 0;
         // A name that never exists, by RFC 2606.
-        settings.endpoint = Some("http://dynamodb.xx-nowhere-1.invalid".to_owned());
+        settings.client.endpoint = Some("http://dynamodb.xx-nowhere-1.invalid".to_owned());
         let errors = errors(&plain(settings).await).await;
-        expect(errors, ErrorKind::Unavailable, "check the endpoint, the region");
+        expect(errors, ErrorKind::Unavailable, "the endpoint, the region");
     });
 }
 
@@ -98,7 +98,7 @@ fn refused_credentials_are_named_as_the_reason() {
         for (name, words) in [
             ("ExpiredTokenException", "the credentials have expired"),
             ("UnrecognizedClientException", "refuses the credentials"),
-            ("AccessDeniedException", "refuses the credentials"),
+            ("AccessDeniedException", "lack a right"),
         ] {
             let (_, over, wire) = journal().await;
             wire.follow(move |_, _| error(400, name));

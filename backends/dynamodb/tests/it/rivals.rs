@@ -135,7 +135,7 @@ fn writers_of_two_processes_lose_nothing() {
         // The other process.
         settings.journal_name = journal;
         settings.journal_table = std::env::var(TABLE).unwrap();
-        settings.endpoint = std::env::var(ENDPOINT).ok();
+        settings.client.endpoint = std::env::var(ENDPOINT).ok();
         let acknowledged = runtime().block_on(async {
             let store = DynamoDb::builder().settings(settings).open().await.unwrap().store();
             write(store, fresh("child"), together()).await
@@ -153,8 +153,8 @@ fn writers_of_two_processes_lose_nothing() {
                 .args(["rivals::writers_of_two_processes_lose_nothing", "--exact", "--nocapture"])
                 .env(JOURNAL, &settings.journal_name)
                 .env(TABLE, &settings.journal_table)
-                .env(ENDPOINT, settings.endpoint.as_ref().unwrap())
-                .env(annals_servers::ANNALS_DYNAMODB, settings.endpoint.as_ref().unwrap())
+                .env(ENDPOINT, settings.client.endpoint.as_ref().unwrap())
+                .env(annals_servers::ANNALS_DYNAMODB, settings.client.endpoint.as_ref().unwrap())
                 .stdout(Stdio::piped());
             command.spawn().unwrap()
         });

@@ -26,11 +26,15 @@ pub(crate) fn fresh(name: &str) -> String {
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     let run = std::process::id();
-    settings.endpoint = Some(annals_servers::dynamodb().to_owned());
-    settings.credentials = Credentials::Static {
+    settings.client.endpoint = Some(annals_servers::dynamodb().to_owned());
+    settings.client.credentials = Credentials::Static {
         access_key_id: "any".to_owned(),
         secret_access_key: "any".to_owned(),
     };
+    // A server that shares its machine with all the other tests may be slow.
+    settings.client.request_timeout = Duration::from_secs(60);
+    settings.client.socket_timeout = Duration::from_secs(60);
+    settings.client.operation_timeout = Duration::from_secs(120);
     settings.journal_name = fresh("j");
     settings.journal_table = format!("annals-{run}");
     settings.snapshot_table = format!("annals-{run}-snapshots");
@@ -68,7 +72,7 @@ pub(crate) async fn journal() -> (Store, Store, Wire) {
 
 /// A store over a wire, which soon gives up.
 pub(crate) async fn store_over(wire: &Wire, mut settings: Settings) -> Store {
-    settings.retry = RetryPolicy {
+    settings.client.retry = RetryPolicy {
         first: Duration::from_millis(1),
         max: Duration::from_millis(2),
         retries_max: 3,

@@ -1,0 +1,151 @@
+//! A small HTTP server of the test's own: a proxy before a real server, or one that answers every request
+//! alike, which nobody could make a real one do.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use crate::{Error, Result};
+
+/// A request's head and body of the tests are a few kilobytes.
+const REQUEST_BYTES_MAX: usize = 8 << 20;
+
+/// What becomes of requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Behind {
+    /// Everything goes to the server at this `HOST:PORT`, whoever was asked for; what asks for a tunnel
+    /// (`CONNECT`) is answered 407.
+    Server(String),
+    /// Every request gets this status and this body of JSON.
+    Answer(u16, String),
+}
+
+/// A server on this machine; its threads end with the process.
+#[derive(Debug)]
+pub struct Front {
+    address: String,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+impl Front {
+    /// Starts one on a port that is free.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn start(behind: Behind) -> Result<Self> {
+        let failed = |error: io::Error| Error::new(format!("a front cannot listen: {error}"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?.to_string();
+        let heads: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seen = heads.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(io::Result::ok) {
+                let (behind, seen) = (behind.clone(), seen.clone());
+                // A connection that breaks off is the client's affair, and shows there.
+                thread::spawn(move || serve(stream, &behind, &seen).unwrap_or_default());
+            }
+        });
+        Ok(Self { address, heads })
+    }
+
+    /// Its address, `127.0.0.1:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The head of the first request of each connection, of every request where the front answers itself.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn serve(mut client: TcpStream, behind: &Behind, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    loop {
+        let Some((head, read)) = request(&mut client)? else { return Ok(()) };
+        let is_tunnel = head.starts_with("CONNECT ");
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
+        match behind {
+            Behind::Server(_) if is_tunnel => return answer(&mut client, 407, ""),
+            Behind::Server(address) => return forward(client, address, &read),
+            Behind::Answer(status, body) => answer(&mut client, *status, body)?,
+        }
+    }
+}
+
+/// The head of the next request, and all its bytes.
+fn request(client: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
+    let mut read = Vec::new();
+    let mut piece = [0; 4096];
+    loop {
+        let head_end = read.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
+        let head = head_end.and_then(|end| read.get(..end)).map(String::from_utf8_lossy);
+        if let Some((head, end)) = head.zip(head_end)
+            && read.len() >= end + body_bytes(&head)
+        {
+            return Ok(Some((head.into_owned(), read)));
+        }
+        let count = client.read(&mut piece)?;
+        if count == 0 || read.len() > REQUEST_BYTES_MAX {
+            return Ok(None);
+        }
+        read.extend(piece.iter().take(count));
+    }
+}
+
+fn body_bytes(head: &str) -> usize {
+    let length = head.lines().filter_map(|line| line.split_once(':'));
+    let mut length = length.filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    length.next().and_then(|(_, value)| value.trim().parse().ok()).unwrap_or(0)
+}
+
+fn answer(client: &mut TcpStream, status: u16, body: &str) -> io::Result<()> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} Told\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: {length}\r\n\r\n"
+    );
+    client.write_all(format!("{head}{body}").as_bytes())
+}
+
+/// Passes on what was read and all that follows, both ways.
+fn forward(mut client: TcpStream, address: &str, read: &[u8]) -> io::Result<()> {
+    let mut server = TcpStream::connect(address)?;
+    server.write_all(read)?;
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    let replies = thread::spawn(move || {
+        let copied = io::copy(&mut from, &mut to);
+        // Whoever waits for more learns that there is none.
+        to.shutdown(Shutdown::Both).or(copied.map(drop))
+    });
+    let copied = io::copy(&mut client, &mut server);
+    server.shutdown(Shutdown::Write).unwrap_or_default();
+    replies.join().unwrap_or(Ok(())).and(copied.map(drop))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(front: &Front, request: &str) -> String {
+        let mut stream = TcpStream::connect(front.address()).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    #[test]
+    fn requests_are_answered_or_passed_on_and_remembered() {
+        let server = Front::start(Behind::Answer(400, "{}".to_owned())).unwrap();
+        let proxy = Front::start(Behind::Server(server.address().to_owned())).unwrap();
+        let post = "POST http://far/ HTTP/1.1\r\nContent-Length: 2\r\n\r\nab";
+        let answer = asked(&proxy, &format!("{post}{post}"));
+        assert_eq!(answer.matches("HTTP/1.1 400").count(), 2, "{answer}");
+        assert!(answer.ends_with("\r\n\r\n{}"), "{answer}");
+        assert_eq!((proxy.heads().len(), server.heads().len()), (1, 2));
+        assert!(server.heads()[1].starts_with("POST http://far/ "));
+        let refused = asked(&proxy, "CONNECT far:443 HTTP/1.1\r\n\r\n");
+        assert!(refused.starts_with("HTTP/1.1 407"), "{refused}");
+    }
+}
