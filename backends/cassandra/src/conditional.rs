@@ -19,13 +19,12 @@ use crate::connection::Condition;
 use crate::end::{End, Look, PartitionEnd, seq_nr};
 use crate::entities::{Attempt, Place};
 use crate::error;
-use crate::event_values::{rows, time_buckets};
 use crate::head::{Head, HeadState};
+use crate::inserts::{Placed, of_append};
 use crate::partition::Partition;
 use crate::reader::column;
 use crate::row::timestamps;
 use crate::store::Inner;
-use crate::value::Value;
 
 /// How often an append looks anew for its place before it gives up; nothing is written then.
 const TRIES_MAX: u32 = 10;
@@ -197,21 +196,12 @@ impl Inner {
         let next = Place { at: range.to, partition, head: Some(Head::open(range.to)) };
         let (new_text, old_text) =
             (Head::open(range.to).to_string(), old.map(|old| old.to_string()));
-        let statements = &self.connection.statements;
-        let buckets = time_buckets(&attempt.uuids, self.settings.events_by_tag.bucket_size);
-        let condition = vec![
-            Some(Value::Text(&new_text)),
-            Some(Value::Text(id.as_str())),
-            Some(Value::BigInt(partition.column())),
-            old_text.as_deref().map(Value::Text),
-        ];
-        let mut writes = vec![(&statements.heads.update, condition)];
-        writes.extend(
-            rows(append, &attempt.uuids, &buckets)
-                .map(|row| row.fenced(id.as_str(), partition, &attempt.writer_uuid, statements)),
-        );
+        let head = &self.connection.statements.heads.update;
+        let values = (new_text.as_str(), id.as_str(), partition.column(), old_text.as_deref());
+        let bucket_size = self.settings.events_by_tag.bucket_size;
+        let rows = of_append(append, attempt, partition, bucket_size, Placed::Yes);
         let what = || format!("appending events {}-{} of {id}", range.from, range.to);
-        match self.connection.write_batch_if(&writes, what).await? {
+        match self.connection.write_batch_if((head, &values), &rows, what).await? {
             Condition::Applied => Ok(Some(next)),
             Condition::NotApplied => Ok(None),
         }

@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use annals_core::{Error, ErrorKind, Result};
+use parking_lot::Mutex;
 use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -15,18 +16,25 @@ use scylla::statement::batch::{Batch, BatchType};
 use scylla::value::CqlValue;
 
 use crate::error;
+use crate::gather::Gather;
+use crate::inserts::Insert;
 use crate::profiles::{Profile, Profiles};
 use crate::settings::{CassandraSettings, Compression};
 use crate::statements::{Statement, Statements};
 use crate::tls;
-use crate::value::Value;
+use crate::writes::{Waiting, Way};
 
 /// A session, and the statements of one store.
 #[derive(Debug)]
 pub(crate) struct Connection {
     session: Session,
-    profiles: Profiles,
+    pub(crate) profiles: Profiles,
     pub(crate) statements: Statements,
+    /// The keyspace and the table of events.
+    pub(crate) messages: (String, String),
+    /// Whether writes go out together.
+    pub(crate) gathers: bool,
+    pub(crate) gather: Mutex<Gather<Way, Waiting>>,
 }
 
 /// One page of a result, and where the next one begins.
@@ -99,7 +107,15 @@ async fn connect_once(nodes: &[String], settings: &CassandraSettings) -> Result<
 impl Connection {
     pub(crate) fn new(session: Session, settings: &CassandraSettings, has_head: bool) -> Self {
         let statements = Statements::new(settings, has_head);
-        Self { session, profiles: Profiles::new(settings), statements }
+        let messages = (settings.journal.keyspace.clone(), settings.journal.table.clone());
+        Self {
+            session,
+            profiles: Profiles::new(settings),
+            statements,
+            messages,
+            gathers: settings.group_writes,
+            gather: Mutex::default(),
+        }
     }
 
     pub(crate) fn session(&self) -> &Session {
@@ -163,52 +179,35 @@ impl Connection {
         let result = self.session.execute_unpaged(prepared, values).await;
         let result = result.map_err(|error| error::of_write(what(), error))?;
         let rows = result.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
-        condition(&rows, &what)
+        condition_of(&rows, &what)
     }
 
-    /// Plain writes of one partition, as one: all or none of them.
-    pub(crate) async fn write_batch(
-        &self,
-        rows: &[(&Statement, Vec<Value<'_>>)],
-        what: impl Fn() -> String,
-    ) -> Result<()> {
-        if let [(statement, values)] = rows {
-            return self.write(statement, values, what).await;
-        }
-        let mut batch = Batch::new(BatchType::Unlogged);
-        self.profiles.set_batch(Profile::Write, &mut batch);
-        for (statement, _) in rows {
-            let prepared = statement.prepare(&self.session, &self.profiles).await?;
-            batch.append_statement(prepared.clone());
-        }
-        let values: Vec<&Vec<Value<'_>>> = rows.iter().map(|(_, values)| values).collect();
-        let result = self.session.batch(&batch, values).await;
-        result.map(drop).map_err(|error| error::of_write(what(), error))
-    }
-
-    /// Writes of one partition under one condition, which the first of them has.
+    /// Writes of one partition under the condition that the first of them has.
     pub(crate) async fn write_batch_if(
         &self,
-        condition_and_rows: &[(&Statement, Vec<Option<Value<'_>>>)],
+        condition: (&Statement, &(dyn SerializeRow + Sync)),
+        rows: &[Insert],
         what: impl Fn() -> String,
     ) -> Result<Condition> {
         let mut batch = Batch::new(BatchType::Unlogged);
         self.profiles.set_batch(Profile::Conditional, &mut batch);
-        for (statement, _) in condition_and_rows {
+        let statements = rows.iter().map(|row| row.statement(&self.statements));
+        for statement in std::iter::once(condition.0).chain(statements) {
             let prepared = statement.prepare(&self.session, &self.profiles).await?;
             batch.append_statement(prepared.clone());
         }
-        let values: Vec<&Vec<Option<Value<'_>>>> =
-            condition_and_rows.iter().map(|(_, values)| values).collect();
+        let rows = rows.iter().map(|row| -> &(dyn SerializeRow + Sync) { row });
+        let values: Vec<&(dyn SerializeRow + Sync)> =
+            std::iter::once(condition.1).chain(rows).collect();
         let result = self.session.batch(&batch, values).await;
         let result = result.map_err(|error| error::of_write(what(), error))?;
         let rows = result.into_rows_result().map_err(|error| error::of_rows(what(), error))?;
-        condition(&rows, &what)
+        condition_of(&rows, &what)
     }
 }
 
 /// Whether a conditional write was done: the column `[applied]`, which stands first.
-fn condition(rows: &QueryRowsResult, what: &impl Fn() -> String) -> Result<Condition> {
+fn condition_of(rows: &QueryRowsResult, what: &impl Fn() -> String) -> Result<Condition> {
     let row = rows.first_row::<scylla::value::Row>();
     let row = row.map_err(|error| error::of_rows(what(), error))?;
     match row.columns.first() {

@@ -23,13 +23,15 @@ mod profiles;
 mod statements;
 mod tls;
 mod value;
+mod writes;
 
 mod row;
 
 mod end;
 mod entities;
-mod event_values;
+mod gather;
 mod head;
+mod inserts;
 mod reader;
 
 mod claims;

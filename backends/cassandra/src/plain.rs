@@ -3,7 +3,7 @@
 use annals_core::{Append, AppendMode, Appended, Result};
 
 use crate::entities::Attempt;
-use crate::event_values::{rows, time_buckets};
+use crate::inserts::{Placed, of_append};
 use crate::reader::column;
 use crate::store::Inner;
 
@@ -13,19 +13,17 @@ impl Inner {
         append: &Append,
         attempt: &Attempt,
     ) -> Result<Appended> {
-        let (id, range) = (append.id().as_str(), append.range());
+        let (id, range) = (append.id(), append.range());
         if append.mode() == AppendMode::Ingest && !append.after().is_zero() {
             self.begin_history_plainly(append).await?;
         }
         // All of them go to the partition of the last one.
         let partition = self.settings.journal.target_partition_size.partition_of(range.to);
-        let buckets = time_buckets(&attempt.uuids, self.settings.events_by_tag.bucket_size);
-        let statements = &self.connection.statements;
-        let rows: Vec<_> = rows(append, &attempt.uuids, &buckets)
-            .map(|row| row.plain(id, partition, &attempt.writer_uuid, statements))
-            .collect();
+        let bucket_size = self.settings.events_by_tag.bucket_size;
+        let rows = of_append(append, attempt, partition, bucket_size, Placed::No);
         let what = || format!("events {}-{} of {id} were perhaps not stored", range.from, range.to);
-        self.connection.write_batch(&rows, what).await?;
+        let way = self.connection.way_of_events(id, partition);
+        self.connection.insert(way, &rows, what).await?;
         Ok(append.receipt())
     }
 

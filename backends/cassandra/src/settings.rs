@@ -109,6 +109,9 @@ pub struct CassandraSettings {
     pub driver: DriverSettings,
     /// `tag-writers`: who else writes tagged events.
     pub tag_writers: TagWriters,
+    /// `group-writes`: appends of several entities on the same replicas, and rows of the same tag, go out
+    /// as one request while others are under way. Default on.
+    pub group_writes: bool,
     /// `append-bytes-max`: the largest append, in bytes. Default 4 MiB, for servers with the limits of
     /// the default `cassandra.yaml`.
     pub append_bytes_max: usize,
@@ -310,6 +313,7 @@ impl Default for CassandraSettings {
             request_timeout: Duration::from_secs(5),
             driver: DriverSettings::default(),
             tag_writers: TagWriters::default(),
+            group_writes: true,
             append_bytes_max: 4 << 20,
             journal: JournalSettings::default(),
             events_by_tag: EventsByTagSettings::default(),

@@ -14,7 +14,7 @@ use scylla::response::query_result::QueryRowsResult;
 
 use crate::end::seq_nr;
 use crate::error;
-use crate::event_values::meta_values;
+use crate::inserts::meta_values;
 use crate::reader::column;
 use crate::row::{payload, read_column};
 use crate::store::{CassandraStore, Inner};

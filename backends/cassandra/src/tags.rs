@@ -20,6 +20,6 @@ mod sessions;
 mod views;
 
 pub(crate) use background::{Background, Backlog};
-pub(crate) use counters::TagState;
+pub(crate) use counters::{TagState, TaggedEvent};
 pub(crate) use in_flight::InFlight;
 pub(crate) use sessions::Sessions;

@@ -16,6 +16,8 @@ pub(crate) enum Value<'a> {
     Int(i32),
     BigInt(i64),
     Blob(&'a [u8]),
+    /// A number as text.
+    Decimal(i64),
     TimeUuid(TimeUuid),
     Tags(&'a Tags),
 }
@@ -30,6 +32,7 @@ impl SerializeValue for Value<'_> {
             Self::Text(text) => text.serialize(column, writer),
             Self::Int(int) => int.serialize(column, writer),
             Self::BigInt(int) => int.serialize(column, writer),
+            Self::Decimal(number) => number.to_string().serialize(column, writer),
             Self::Blob(bytes) => bytes.serialize(column, writer),
             Self::TimeUuid(uuid) => {
                 CqlTimeuuid::from_bytes(*uuid.uuid().as_bytes()).serialize(column, writer)

@@ -7,8 +7,13 @@ use annals_core::PersistenceId;
 
 use super::claim::Claim;
 
-/// Checks under way at a time: a second one lets an insert wait for half a round trip, not a whole.
+/// Checks under way at a time while few wait for them: a second one lets an insert wait for half a round
+/// trip, not a whole.
 const IN_FLIGHT_MAX: usize = 3;
+
+/// From so many inserts on that are being checked, those that finish meanwhile share the next check: each
+/// costs the servers a read.
+const COVERED_MAX: usize = 4;
 
 /// Above so many rows in the process's partition, only the entities that wait are asked for.
 const PARTITION_ROWS_MAX: usize = 300;
@@ -61,10 +66,17 @@ impl SharedCheck {
         ticket
     }
 
+    /// Whether a check is to begin now.
+    pub(crate) fn wants(&self) -> bool {
+        let covered: usize = self.in_flight.values().map(Vec::len).sum();
+        let room = self.in_flight.len() < IN_FLIGHT_MAX && covered < COVERED_MAX;
+        !self.waiting.is_empty() && (self.in_flight.is_empty() || room)
+    }
+
     /// The check to begin now, if one is wanted: its number and what it reads. It must be sent after
     /// this call, since it covers all that waits at this moment.
     pub(crate) fn begin(&mut self) -> Option<(u64, Question)> {
-        if self.waiting.is_empty() || self.in_flight.len() >= IN_FLIGHT_MAX {
+        if !self.wants() {
             return None;
         }
         self.next += 1;
@@ -179,6 +191,19 @@ mod tests {
         }
         check.wait(id("a"), claim(1));
         assert_eq!(check.begin(), None);
+    }
+
+    #[test]
+    fn many_share_the_next_check() {
+        let mut check = SharedCheck::default();
+        for _ in 0..COVERED_MAX {
+            check.wait(id("a"), claim(1));
+        }
+        let (number, _) = check.begin().unwrap();
+        check.wait(id("b"), claim(1));
+        assert_eq!(check.begin(), None);
+        check.answered(number, true, &HashSet::new());
+        assert!(check.begin().is_some());
     }
 
     #[test]

@@ -62,24 +62,28 @@ impl<T: Tables> Checks<T> {
         }
     }
 
-    /// Begins the checks that are wanted. Each ends with its request's own timeout, and begins the next.
+    /// Begins the check that is wanted, if any. It ends with its request's own timeout, and begins the next.
     fn pump(self: &Arc<Self>) {
-        loop {
-            let (number, question, failed) = {
-                let mut state = self.state.lock();
-                let Some((number, question)) = state.check.begin() else { return };
-                (number, question, std::mem::take(&mut state.failed))
-            };
-            let checks = Arc::clone(self);
-            tokio::spawn(async move {
+        if !self.state.lock().check.wants() {
+            return;
+        }
+        let checks = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                // Inserts that went out together finish together: one check for all of them.
+                tokio::task::yield_now().await;
+                let (number, question, failed) = {
+                    let mut state = checks.state.lock();
+                    let Some((number, question)) = state.check.begin() else { return };
+                    (number, question, std::mem::take(&mut state.failed))
+                };
                 if failed {
                     tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
                 }
                 let answer = checks.tables.check(&checks.process, &question).await;
                 checks.answered(number, answer);
-                checks.pump();
-            });
-        }
+            }
+        });
     }
 
     fn answered(&self, number: u64, answer: Result<super::tables::Revocations>) {

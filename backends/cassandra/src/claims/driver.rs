@@ -287,7 +287,7 @@ impl<T: Tables> Claims<T> {
                 Some(outcome) => outcome,
                 None => {
                     let found = self.tables.claim_at(id, &row, attempt.range.from).await?;
-                    Owner::outcome_at(found, &attempt)
+                    Owner::outcome_at(found.flatten(), &attempt)
                 }
             };
             owner.settle(&attempt, outcome == Outcome::Stored);
@@ -362,8 +362,9 @@ impl<T: Tables> Claims<T> {
             if attempt.range.from <= row.deleted_to {
                 return Ok(Outcome::Open);
             }
+            // The history holds this number: where no row is left, it was deleted since the claim was read.
             let found = self.tables.claim_at(id, &row, attempt.range.from).await?;
-            Ok(Owner::outcome_at(found, attempt))
+            Ok(found.map_or(Outcome::Open, |found| Owner::outcome_at(found, attempt)))
         };
         match outcome.await {
             Ok(Outcome::Stored) => {

@@ -23,13 +23,14 @@ use crate::connection::{Condition, Connection};
 use crate::end::seq_nr;
 use crate::entities;
 use crate::error;
-use crate::event_values::{rows, time_buckets};
+use crate::inserts::{Insert, Placed, of_append};
 use crate::partition::Partition;
 use crate::reader::column;
 use crate::settings::CassandraSettings;
 use crate::store::now_millis;
 use crate::tags::InFlight;
 use crate::timeuuid::{TimeUuid, TimeUuids};
+use crate::writes::Way;
 
 /// The entity of the row that says that a process is alive.
 const ALIVE: &str = "";
@@ -78,10 +79,11 @@ pub(crate) struct Server {
 /// The rows of an append, the same at each try.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    append: Append,
+    id: PersistenceId,
+    range: SeqRange,
     attempt: entities::Attempt,
-    time_buckets: Vec<String>,
-    partition: Partition,
+    way: Option<Way>,
+    inserts: Arc<[Insert]>,
     /// Of an append with tags.
     hold: Option<Hold>,
 }
@@ -226,11 +228,12 @@ impl Tables for Server {
         id: &PersistenceId,
         claim_row: &ClaimRow,
         number: SeqNr,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<Option<Claim>>> {
         let mut rows = RowsUp::new(self, id.clone(), SeqRange::new(number, number));
         let rows = rows.take(self, number).await?;
         let claims = rows.iter().filter_map(|row| row.mark().claim);
-        Ok(claims.filter(|claim| *claim <= claim_row.claim).max())
+        let counts = claims.filter(|claim| *claim <= claim_row.claim).max();
+        Ok((!rows.is_empty()).then_some(counts))
     }
 
     async fn write_claim(&self, id: &PersistenceId, new: &NewClaim) -> Written {
@@ -273,26 +276,24 @@ impl Tables for Server {
         let first = uuids.first().copied().filter(|_| tagged);
         let hold =
             first.map(|first| Hold { in_flight: self.in_flight.clone(), first: Some(first) });
-        let time_buckets = time_buckets(&uuids, self.settings.events_by_tag.bucket_size);
         let writer_uuid = writer_text(append.writer(), attempt.claim).into();
+        let attempt_of_rows = entities::Attempt::claimed(append, uuids, writer_uuid);
+        let partition = self.partition_of(attempt.range.to);
+        let bucket_size = self.settings.events_by_tag.bucket_size;
         Ok(Rows {
-            append: append.clone(),
-            attempt: entities::Attempt::claimed(append, uuids, writer_uuid),
-            time_buckets,
-            partition: self.partition_of(attempt.range.to),
+            inserts: of_append(append, &attempt_of_rows, partition, bucket_size, Placed::Yes),
+            way: self.connection.way_of_events(append.id(), partition),
+            id: append.id().clone(),
+            range: attempt.range,
+            attempt: attempt_of_rows,
             hold,
         })
     }
 
     async fn insert(&self, prepared: &Rows) -> Inserted {
-        let Rows { append, attempt, time_buckets, partition, .. } = prepared;
-        let (id, range) = (append.id().as_str(), append.range());
-        let statements = &self.connection.statements;
-        let rows: Vec<_> = rows(append, &attempt.uuids, time_buckets)
-            .map(|row| row.claimed(id, *partition, &attempt.writer_uuid, statements))
-            .collect();
+        let Rows { id, range, .. } = prepared;
         let what = || format!("inserting events {}-{} of {id}", range.from, range.to);
-        match self.connection.write_batch(&rows, what).await {
+        match self.connection.insert(prepared.way, &prepared.inserts, what).await {
             Ok(()) => Inserted::Finished,
             Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Inserted::Unknown(error),
             Err(error) => Inserted::Refused(error),

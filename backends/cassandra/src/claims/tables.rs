@@ -54,13 +54,14 @@ pub(crate) trait Tables: Send + Sync + 'static {
     /// a row of a newer claim was met.
     async fn find_end(&self, id: &PersistenceId, claim_row: &ClaimRow) -> Result<Option<End>>;
 
-    /// The claim of the row that counts at this number, below the claim row's `from_seq`.
+    /// The claim of the row that counts at this number, below the claim row's `from_seq`: `Some(None)` for
+    /// one of Pekko's; `None` if no row is there.
     async fn claim_at(
         &self,
         id: &PersistenceId,
         claim_row: &ClaimRow,
         number: SeqNr,
-    ) -> Result<Option<Claim>>;
+    ) -> Result<Option<Option<Claim>>>;
 
     /// Writes a claim on its condition.
     async fn write_claim(&self, id: &PersistenceId, claim: &NewClaim) -> Written;

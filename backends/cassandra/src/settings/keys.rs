@@ -49,6 +49,7 @@ fn top(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool>
         "username" => credentials(settings).username = value.to_owned(),
         "password" => credentials(settings).password = value.to_owned(),
         "request-timeout" => settings.request_timeout = duration(key, value)?,
+        "group-writes" => settings.group_writes = boolean(key, value)?,
         "append-bytes-max" => settings.append_bytes_max = number(key, value)?,
         "tag-writers" => {
             settings.tag_writers = match value {

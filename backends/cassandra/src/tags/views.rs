@@ -8,11 +8,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::counters::{TagRow, TaggedEvent};
 use crate::entities::Attempt;
-use crate::event_values::meta_values;
-use crate::reader::column;
-use crate::statements::Statement;
+use crate::inserts::{Insert, ViewInsert};
 use crate::store::Inner;
-use crate::value::Value;
+use crate::writes::Way;
 
 /// How many partitions of `tag_views` one append writes at a time.
 const PARTITIONS_AT_A_TIME: usize = 8;
@@ -113,45 +111,25 @@ impl Inner {
         let writes: Vec<_> = partitions
             .iter()
             .map(|((tag, bucket), rows)| async move {
+                let way = Way::of_views(tag.as_str(), *bucket);
                 for batch in batches(rows, tags.max_message_batch_size.max(1)) {
-                    let batch: Vec<_> = batch
-                        .iter()
-                        .map(|(row, event)| self.view_values(id, tag, *bucket, row.counter, event))
-                        .collect();
+                    let inserts = batch.iter().map(|(row, event)| {
+                        Insert::View(ViewInsert {
+                            id: id.clone(),
+                            tag: tag.clone(),
+                            time_bucket: *bucket,
+                            counter: row.counter,
+                            event: TaggedEvent::clone(event),
+                        })
+                    });
+                    let inserts = inserts.collect();
                     let what = || format!("writing rows of tag {tag} of {id}");
-                    self.connection.write_batch(&batch, what).await?;
+                    self.connection.insert(Some(way), &inserts, what).await?;
                 }
                 Ok(())
             })
             .collect();
         stream::iter(writes).buffer_unordered(PARTITIONS_AT_A_TIME).try_collect().await
-    }
-
-    fn view_values<'a>(
-        &'a self,
-        id: &'a PersistenceId,
-        tag: &'a Tag,
-        bucket: i64,
-        counter: i64,
-        event: &'a TaggedEvent,
-    ) -> (&'a Statement, Vec<Value<'a>>) {
-        let statements = &self.connection.statements.tags;
-        let mut values = vec![
-            Value::Text(tag.as_str()),
-            Value::BigInt(bucket),
-            Value::TimeUuid(event.timestamp),
-            Value::BigInt(counter),
-            Value::Text(id.as_str()),
-            Value::BigInt(column(event.seq_nr)),
-            Value::Text(&event.writer_uuid),
-            Value::Int(event.payload.serializer.get()),
-            Value::Text(&event.payload.manifest),
-            Value::Text(&event.event_manifest),
-            Value::Blob(&event.payload.bytes),
-        ];
-        let Some(metadata) = &event.metadata else { return (&statements.insert_view, values) };
-        values.extend(meta_values(metadata));
-        (&statements.insert_view_meta, values)
     }
 }
 

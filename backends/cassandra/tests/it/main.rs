@@ -10,3 +10,4 @@ mod races;
 mod secured;
 mod support;
 mod tags;
+mod together;

@@ -347,9 +347,10 @@ impl Tables for Server {
         id: &PersistenceId,
         _claim_row: &ClaimRow,
         number: SeqNr,
-    ) -> Result<Option<Claim>> {
+    ) -> Result<Option<Option<Claim>>> {
         let rows = self.rows(id, number).await?;
-        Ok(rows.iter().filter_map(|row| row.mark.claim).max())
+        let counts = rows.iter().filter_map(|row| row.mark.claim).max();
+        Ok((!rows.is_empty()).then_some(counts))
     }
 
     async fn write_claim(&self, id: &PersistenceId, claim: &NewClaim) -> Written {
