@@ -61,8 +61,9 @@ impl Front {
 }
 
 fn serve(mut client: TcpStream, behind: &Behind, seen: &Mutex<Vec<String>>) -> io::Result<()> {
+    let mut read = Vec::new();
     loop {
-        let Some((head, read)) = request(&mut client)? else { return Ok(()) };
+        let Some((head, length)) = request(&mut client, &mut read)? else { return Ok(()) };
         let is_tunnel = head.starts_with("CONNECT ");
         seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
         match behind {
@@ -70,20 +71,22 @@ fn serve(mut client: TcpStream, behind: &Behind, seen: &Mutex<Vec<String>>) -> i
             Behind::Server(address) => return forward(client, address, &read),
             Behind::Answer(status, body) => answer(&mut client, *status, body)?,
         }
+        read.drain(..length);
     }
 }
 
-/// The head of the next request, and all its bytes.
-fn request(client: &mut TcpStream) -> io::Result<Option<(String, Vec<u8>)>> {
-    let mut read = Vec::new();
+/// The head of the request that `read` begins with, once all of it is read, and its length. More may
+/// have come with it.
+fn request(client: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<Option<(String, usize)>> {
     let mut piece = [0; 4096];
     loop {
         let head_end = read.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
         let head = head_end.and_then(|end| read.get(..end)).map(String::from_utf8_lossy);
         if let Some((head, end)) = head.zip(head_end)
-            && read.len() >= end + body_bytes(&head)
+            && let length = end + body_bytes(&head)
+            && read.len() >= length
         {
-            return Ok(Some((head.into_owned(), read)));
+            return Ok(Some((head.into_owned(), length)));
         }
         let count = client.read(&mut piece)?;
         if count == 0 || read.len() > REQUEST_BYTES_MAX {
