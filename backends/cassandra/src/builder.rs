@@ -144,7 +144,8 @@ async fn agree(
             Ok(fencing)
         }
         None => {
-            let fencing = recorded.get_or_record("fencing", Fencing::default().name()).await?;
+            let found = recorded.find("fencing").await?;
+            let fencing = recorded.or_record(found, "fencing", Fencing::default().name()).await?;
             Fencing::of_name(&fencing)
         }
     }
@@ -171,10 +172,7 @@ impl Recorded<'_> {
 
     /// Compares with what was `found` under `name`, or records it.
     async fn agree_with(&self, found: Option<String>, name: &str, value: &str) -> Result<()> {
-        let recorded = match found {
-            Some(recorded) => recorded,
-            None => self.record(name, value).await?,
-        };
+        let recorded = self.or_record(found, name, value).await?;
         if recorded == value {
             return Ok(());
         }
@@ -216,16 +214,11 @@ impl Recorded<'_> {
         Ok(())
     }
 
-    /// What is recorded under `name`; `value`, if nothing was.
-    async fn get_or_record(&self, name: &str, value: &str) -> Result<String> {
-        match self.find(name).await? {
-            Some(recorded) => Ok(recorded),
-            None => self.record(name, value).await,
+    /// What was `found` under `name`; else `value`, which is recorded, unless another process was faster.
+    async fn or_record(&self, found: Option<String>, name: &str, value: &str) -> Result<String> {
+        if let Some(recorded) = found {
+            return Ok(recorded);
         }
-    }
-
-    /// Records `value`, unless another process was faster; gives what is recorded.
-    async fn record(&self, name: &str, value: &str) -> Result<String> {
         if self.read_only {
             return Ok(value.to_owned());
         }

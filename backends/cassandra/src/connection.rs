@@ -28,7 +28,7 @@ use crate::writes::{Waiting, Way};
 #[derive(Debug)]
 pub(crate) struct Connection {
     session: Session,
-    pub(crate) profiles: Profiles,
+    profiles: Profiles,
     pub(crate) statements: Statements,
     /// The keyspace and the table of events.
     pub(crate) messages: (String, String),
@@ -182,6 +182,21 @@ impl Connection {
         condition_of(&rows, &what)
     }
 
+    /// A batch of these statements.
+    pub(crate) async fn batch<'a>(
+        &self,
+        profile: Profile,
+        statements: impl Iterator<Item = &'a Statement>,
+    ) -> Result<Batch> {
+        let mut batch = Batch::new(BatchType::Unlogged);
+        self.profiles.set_batch(profile, &mut batch);
+        for statement in statements {
+            let prepared = statement.prepare(&self.session, &self.profiles).await?;
+            batch.append_statement(prepared.clone());
+        }
+        Ok(batch)
+    }
+
     /// Writes of one partition under the condition that the first of them has.
     pub(crate) async fn write_batch_if(
         &self,
@@ -189,13 +204,9 @@ impl Connection {
         rows: &[Insert],
         what: impl Fn() -> String,
     ) -> Result<Condition> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        self.profiles.set_batch(Profile::Conditional, &mut batch);
         let statements = rows.iter().map(|row| row.statement(&self.statements));
-        for statement in std::iter::once(condition.0).chain(statements) {
-            let prepared = statement.prepare(&self.session, &self.profiles).await?;
-            batch.append_statement(prepared.clone());
-        }
+        let statements = std::iter::once(condition.0).chain(statements);
+        let batch = self.batch(Profile::Conditional, statements).await?;
         let rows = rows.iter().map(|row| -> &(dyn SerializeRow + Sync) { row });
         let values: Vec<&(dyn SerializeRow + Sync)> =
             std::iter::once(condition.1).chain(rows).collect();

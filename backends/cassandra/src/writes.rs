@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals_core::{Error, ErrorKind, PersistenceId, Result};
-use scylla::statement::batch::{Batch, BatchType};
 use tokio::sync::oneshot;
 
 use crate::connection::Connection;
@@ -38,11 +37,6 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    /// That of a tag's bucket.
-    pub(crate) fn of_views(tag: &str, time_bucket: i64) -> Self {
-        Self::Views(hash_of(&(tag, time_bucket)))
-    }
-
     fn limits(self) -> Limits {
         match self {
             Self::Events(_) => EVENTS,
@@ -77,6 +71,9 @@ enum Together {
 impl Connection {
     /// The way of events in a partition of `id`; `None` if they should go alone.
     pub(crate) fn way_of_events(&self, id: &PersistenceId, partition: Partition) -> Option<Way> {
+        if !self.gathers {
+            return None;
+        }
         let cluster = self.session().get_cluster_state();
         if let [_] = cluster.get_nodes_info() {
             return Some(Way::Events(0));
@@ -88,6 +85,11 @@ impl Connection {
         Some(Way::Events(replicas.fold(0, u64::wrapping_add)))
     }
 
+    /// The way of a tag's rows in a bucket; `None` if they should go alone.
+    pub(crate) fn way_of_views(&self, tag: &str, time_bucket: i64) -> Option<Way> {
+        self.gathers.then(|| Way::Views(hash_of(&(tag, time_bucket))))
+    }
+
     /// Writes rows of one partition, all or none of them.
     pub(crate) async fn insert(
         self: &Arc<Self>,
@@ -95,16 +97,14 @@ impl Connection {
         rows: &Arc<[Insert]>,
         what: impl Fn() -> String,
     ) -> Result<()> {
-        let Some(way) = way.filter(|_| self.gathers) else {
-            return self.insert_alone(rows, what).await;
-        };
+        let Some(way) = way else { return self.insert_alone(rows, what).await };
         let bytes = rows.iter().map(Insert::size_bytes).sum();
         let (reply, told) = oneshot::channel();
         let waiting = Waiting { rows: Arc::clone(rows), reply };
         let turn = self.gather.lock().enter(&way, way.limits(), waiting, rows.len(), bytes);
         match turn {
             Turn::Alone(_) => {
-                let under_way = UnderWay { connection: self, way, late: false };
+                let under_way = UnderWay { connection: self, way };
                 return under_way.watch(self.insert_alone(rows, what)).await;
             }
             Turn::Others(group) => self.spawn(way, group),
@@ -128,20 +128,10 @@ impl Connection {
     }
 
     async fn insert_batch(&self, rows: &[&Insert], what: impl Fn() -> String) -> Result<()> {
-        let mut batch = Batch::new(BatchType::Unlogged);
-        self.profiles.set_batch(Profile::Write, &mut batch);
-        self.add(&mut batch, rows).await?;
+        let statements = rows.iter().map(|row| row.statement(&self.statements));
+        let batch = self.batch(Profile::Write, statements).await?;
         let result = self.session().batch(&batch, rows).await;
         result.map(drop).map_err(|error| error::of_write(what(), error))
-    }
-
-    async fn add(&self, batch: &mut Batch, rows: &[&Insert]) -> Result<()> {
-        for row in rows {
-            let statement = row.statement(&self.statements);
-            let prepared = statement.prepare(self.session(), &self.profiles).await?;
-            batch.append_statement(prepared.clone());
-        }
-        Ok(())
     }
 
     fn spawn(self: &Arc<Self>, way: Way, group: Vec<Waiting>) {
@@ -150,7 +140,7 @@ impl Connection {
         let connection = Arc::clone(self);
         runtime.spawn(async move {
             let rows: Vec<&Insert> = group.iter().flat_map(|waiting| waiting.rows.iter()).collect();
-            let under_way = UnderWay { connection: &connection, way, late: false };
+            let under_way = UnderWay { connection: &connection, way };
             let what = || format!("inserting {} rows together", rows.len());
             let result = under_way.watch(connection.insert_batch(&rows, what)).await;
             let together = match result {
@@ -170,39 +160,29 @@ impl Connection {
     }
 }
 
-/// A request on a way.
+/// A request that keeps others waiting, until it is dropped.
 struct UnderWay<'a> {
     connection: &'a Arc<Connection>,
     way: Way,
-    /// It no longer keeps others waiting.
-    late: bool,
 }
 
 impl UnderWay<'_> {
-    async fn watch<T>(mut self, request: impl Future<Output = T>) -> T {
+    async fn watch<T>(self, request: impl Future<Output = T>) -> T {
         tokio::pin!(request);
         tokio::select! {
             biased;
             done = &mut request => return done,
-            () = tokio::time::sleep(LATE) => {}
+            () = tokio::time::sleep(LATE) => drop(self),
         }
-        self.finish();
-        self.late = true;
         request.await
-    }
-
-    fn finish(&self) {
-        let group = self.connection.gather.lock().finished(&self.way);
-        if !group.is_empty() {
-            self.connection.spawn(self.way, group);
-        }
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        if !self.late {
-            self.finish();
+        let group = self.connection.gather.lock().finished(&self.way);
+        if !group.is_empty() {
+            self.connection.spawn(self.way, group);
         }
     }
 }

@@ -20,6 +20,8 @@ struct State {
     check: SharedCheck,
     waiters: HashMap<Ticket, oneshot::Sender<Verdict>>,
     failed: bool,
+    /// A check is about to begin, for all that wait by then.
+    begins: bool,
 }
 
 /// The checks of one process.
@@ -64,25 +66,28 @@ impl<T: Tables> Checks<T> {
 
     /// Begins the check that is wanted, if any. It ends with its request's own timeout, and begins the next.
     fn pump(self: &Arc<Self>) {
-        if !self.state.lock().check.wants() {
+        let mut state = self.state.lock();
+        if state.begins || !state.check.wants() {
             return;
         }
+        state.begins = true;
+        drop(state);
         let checks = Arc::clone(self);
         tokio::spawn(async move {
-            loop {
-                // Inserts that went out together finish together: one check for all of them.
-                tokio::task::yield_now().await;
-                let (number, question, failed) = {
-                    let mut state = checks.state.lock();
-                    let Some((number, question)) = state.check.begin() else { return };
-                    (number, question, std::mem::take(&mut state.failed))
-                };
-                if failed {
-                    tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-                }
-                let answer = checks.tables.check(&checks.process, &question).await;
-                checks.answered(number, answer);
+            // Inserts that went out together finish together: one check for all of them.
+            tokio::task::yield_now().await;
+            let (number, question, failed) = {
+                let mut state = checks.state.lock();
+                state.begins = false;
+                let Some((number, question)) = state.check.begin() else { return };
+                (number, question, std::mem::take(&mut state.failed))
+            };
+            if failed {
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
             }
+            let answer = checks.tables.check(&checks.process, &question).await;
+            checks.answered(number, answer);
+            checks.pump();
         });
     }
 

@@ -10,7 +10,6 @@ use super::counters::{TagRow, TaggedEvent};
 use crate::entities::Attempt;
 use crate::inserts::{Insert, ViewInsert};
 use crate::store::Inner;
-use crate::writes::Way;
 
 /// How many partitions of `tag_views` one append writes at a time.
 const PARTITIONS_AT_A_TIME: usize = 8;
@@ -111,7 +110,7 @@ impl Inner {
         let writes: Vec<_> = partitions
             .iter()
             .map(|((tag, bucket), rows)| async move {
-                let way = Way::of_views(tag.as_str(), *bucket);
+                let way = self.connection.way_of_views(tag.as_str(), *bucket);
                 for batch in batches(rows, tags.max_message_batch_size.max(1)) {
                     let inserts = batch.iter().map(|(row, event)| {
                         Insert::View(ViewInsert {
@@ -124,7 +123,7 @@ impl Inner {
                     });
                     let inserts = inserts.collect();
                     let what = || format!("writing rows of tag {tag} of {id}");
-                    self.connection.insert(Some(way), &inserts, what).await?;
+                    self.connection.insert(way, &inserts, what).await?;
                 }
                 Ok(())
             })
