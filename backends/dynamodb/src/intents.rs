@@ -125,11 +125,7 @@ async fn intents(inner: &Inner, before: Timestamp, after: Option<Item>) -> Resul
         .client
         .read(what, &inner.settings.journal_table, || {
             let scan = inner
-                .client
-                .sdk()
-                .scan()
-                .table_name(&inner.settings.journal_table)
-                .consistent_read(true)
+                .scan_journal()
                 .projection_expression(INTENT)
                 .filter_expression("begins_with(par, :intents) AND annals_ts < :before")
                 .expression_attribute_values(":intents", par.clone())

@@ -11,6 +11,7 @@
 //! eventually consistent, as every global one is: an id may appear in it a moment after its first event.
 
 use annals_core::{Error, IdEntry, IdPage, PersistenceId, Result};
+use aws_sdk_dynamodb::operation::scan::builders::ScanFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TableDescription};
 
 use crate::client::{self, Failure, ItemPage, queried};
@@ -123,16 +124,18 @@ impl Inner {
             .await
     }
 
+    /// A scan of the journal's table that sees every write that was answered.
+    pub(crate) fn scan_journal(&self) -> ScanFluentBuilder {
+        let scan = self.client.sdk().scan();
+        scan.table_name(&self.settings.journal_table).consistent_read(true)
+    }
+
     async fn scanned(&self, keys: &IdKeys, after: Option<Place>) -> Result<ItemPage> {
         let what = "listing the persistence ids by scanning the journal's table";
         self.client
             .read(what, &self.settings.journal_table, || {
                 let request = self
-                    .client
-                    .sdk()
-                    .scan()
-                    .table_name(&self.settings.journal_table)
-                    .consistent_read(true)
+                    .scan_journal()
                     .projection_expression("par, num")
                     .filter_expression(
                         "(num = :one AND begins_with(par, :events)) OR \

@@ -10,7 +10,7 @@ mod value;
 use annals_core::{Error, Result};
 use annals_pekko::ManifestNames;
 
-use crate::settings::Settings;
+use crate::settings::{ClientSettings, Settings};
 
 use value::{credentials, endpoint, flag, holes, ids, key, millis, parse, parsed, protocol, text};
 
@@ -42,15 +42,16 @@ pub enum Meaning {
     Unknown,
 }
 
-/// How a value is put into the settings.
-type Put = fn(&mut Settings, &str) -> Result<()>;
-
+/// What a name does.
 enum Effect {
-    Put(Put),
+    /// It is put into the settings of the store.
+    Sets(fn(&mut Settings, &str) -> Result<()>),
+    /// It says how a server is reached: that of the journal, and that of the snapshots, have each its own.
+    Reaches(fn(&mut ClientSettings, &str) -> Result<()>),
     Nothing(&'static str),
 }
 
-use Effect::{Nothing, Put as Sets};
+use Effect::{Nothing, Reaches, Sets};
 
 const NO_DISPATCHERS: &str =
     "annals has no dispatchers: tasks run on the tokio runtime that the store is opened on";
@@ -60,42 +61,39 @@ const NTLM: &str =
 
 /// The names, with what each one does.
 const NAMES: &[(&str, Effect)] = &[
-    ("endpoint", Sets(endpoint)),
+    ("endpoint", Reaches(endpoint)),
     ("journal-table", Sets(|s, v| text(&mut s.journal_table, v))),
     ("journal-name", Sets(|s, v| text(&mut s.journal_name, v))),
-    (SNAPSHOT_NAME, Sets(SNAPSHOT_NAME_PUT)),
+    (SNAPSHOT_NAME, Sets(snapshot_name)),
     ("snapshot-table", Sets(|s, v| text(&mut s.snapshot_table, v))),
     ("sequence-shards", Sets(|s, v| parsed(&mut s.sequence_shards, v))),
     ("replay-parallelism", Sets(|s, v| parsed(&mut s.replay_parallelism, v))),
     ("persistence-ids-index-name", Sets(|s, v| text(&mut s.persistence_ids_index_name, v))),
-    ("aws-access-key-id", Sets(|s, v| key(s, |id, _| v.clone_into(id)))),
-    ("aws-secret-access-key", Sets(|s, v| key(s, |_, secret| v.clone_into(secret)))),
-    ("aws-api-limits.max-batch-get", Sets(|s, v| parsed(&mut s.client.limits.max_batch_get, v))),
-    (
-        "aws-api-limits.max-batch-write",
-        Sets(|s, v| parsed(&mut s.client.limits.max_batch_write, v)),
-    ),
-    ("aws-api-limits.max-item-size", Sets(|s, v| parsed(&mut s.client.limits.max_item_size, v))),
+    ("aws-access-key-id", Reaches(|c, v| key(c, |id, _| v.clone_into(id)))),
+    ("aws-secret-access-key", Reaches(|c, v| key(c, |_, secret| v.clone_into(secret)))),
+    ("aws-api-limits.max-batch-get", Reaches(|c, v| parsed(&mut c.limits.max_batch_get, v))),
+    ("aws-api-limits.max-batch-write", Reaches(|c, v| parsed(&mut c.limits.max_batch_write, v))),
+    ("aws-api-limits.max-item-size", Reaches(|c, v| parsed(&mut c.limits.max_item_size, v))),
     ("log-config", Sets(|s, v| flag(&mut s.log_config, v))),
     (
         "aws-client-config.client-execution-timeout",
-        Sets(|s, v| millis(&mut s.client.operation_timeout, v)),
+        Reaches(|c, v| millis(&mut c.operation_timeout, v)),
     ),
     (
         "aws-client-config.connection-max-idle-millis",
-        Sets(|s, v| millis(&mut s.client.idle_timeout, v)),
+        Reaches(|c, v| millis(&mut c.idle_timeout, v)),
     ),
-    ("aws-client-config.connection-timeout", Sets(|s, v| millis(&mut s.client.connect_timeout, v))),
-    ("aws-client-config.max-connections", Sets(|s, v| parsed(&mut s.client.requests_max, v))),
-    ("aws-client-config.max-error-retry", Sets(|s, v| parsed(&mut s.client.retry.retries_max, v))),
-    ("aws-client-config.protocol", Sets(protocol)),
-    ("aws-client-config.proxy-host", Sets(|s, v| text(&mut s.client.proxy.host, v))),
-    ("aws-client-config.proxy-port", Sets(|s, v| parsed(&mut s.client.proxy.port, v))),
-    ("aws-client-config.proxy-username", Sets(|s, v| text(&mut s.client.proxy.username, v))),
-    ("aws-client-config.proxy-password", Sets(|s, v| text(&mut s.client.proxy.password, v))),
-    ("aws-client-config.request-timeout", Sets(|s, v| millis(&mut s.client.request_timeout, v))),
-    ("aws-client-config.socket-timeout", Sets(|s, v| millis(&mut s.client.socket_timeout, v))),
-    ("aws-client-config.user-agent", Sets(|s, v| text(&mut s.client.user_agent, v))),
+    ("aws-client-config.connection-timeout", Reaches(|c, v| millis(&mut c.connect_timeout, v))),
+    ("aws-client-config.max-connections", Reaches(|c, v| parsed(&mut c.requests_max, v))),
+    ("aws-client-config.max-error-retry", Reaches(|c, v| parsed(&mut c.retry.retries_max, v))),
+    ("aws-client-config.protocol", Reaches(protocol)),
+    ("aws-client-config.proxy-host", Reaches(|c, v| text(&mut c.proxy.host, v))),
+    ("aws-client-config.proxy-port", Reaches(|c, v| parsed(&mut c.proxy.port, v))),
+    ("aws-client-config.proxy-username", Reaches(|c, v| text(&mut c.proxy.username, v))),
+    ("aws-client-config.proxy-password", Reaches(|c, v| text(&mut c.proxy.password, v))),
+    ("aws-client-config.request-timeout", Reaches(|c, v| millis(&mut c.request_timeout, v))),
+    ("aws-client-config.socket-timeout", Reaches(|c, v| millis(&mut c.socket_timeout, v))),
+    ("aws-client-config.user-agent", Reaches(|c, v| text(&mut c.user_agent, v))),
     (
         "aws-client-config.connection-ttl",
         Nothing(
@@ -177,13 +175,13 @@ const NAMES: &[(&str, Effect)] = &[
 
 /// Ours, at top level of a URL.
 const OWN: &[(&str, Effect)] = &[
-    ("region", Sets(|s, v| text(&mut s.client.region, v))),
+    ("region", Reaches(|c, v| text(&mut c.region, v))),
     ("offset-table", Sets(|s, v| text(&mut s.offset_table, v))),
     ("holes", Sets(holes)),
     ("check-deletes", Sets(|s, v| flag(&mut s.check_deletes, v))),
-    ("credentials", Sets(credentials)),
+    ("credentials", Reaches(credentials)),
     ("ids", Sets(ids)),
-    ("requests-max", Sets(|s, v| parsed(&mut s.client.requests_max, v))),
+    ("requests-max", Reaches(|c, v| parsed(&mut c.requests_max, v))),
     ("poll-first", Sets(|s, v| millis(&mut s.poll_first, v))),
     ("poll-max", Sets(|s, v| millis(&mut s.poll_max, v))),
 ];
@@ -194,8 +192,9 @@ const OF_SNAPSHOTS: &str = "snapshot.";
 /// The snapshot store's `journal-name`, in a URL.
 const SNAPSHOT_NAME: &str = "snapshot-journal-name";
 
-const SNAPSHOT_NAME_PUT: Put =
-    |settings, value| text(settings.snapshot_journal_name.get_or_insert_default(), value);
+fn snapshot_name(settings: &mut Settings, value: &str) -> Result<()> {
+    text(settings.snapshot_journal_name.get_or_insert_default(), value)
+}
 
 impl Settings {
     /// Takes the setting `key`, which stands in `section`. The journal's section comes first.
@@ -209,40 +208,43 @@ impl Settings {
             _ => (section, key, [].as_slice()),
         };
         let Some(effect) = effect(own, key) else { return Ok(Meaning::Unknown) };
-        let put = match effect {
-            Nothing(why) => return Ok(Meaning::Nothing(why)),
-            Sets(put) => put,
-        };
-        if value.is_empty() || value == "default" {
-            return Ok(Meaning::Default);
-        }
-        let put = match (section, key) {
-            (Section::Journal, "snapshot-table" | SNAPSHOT_NAME) => return Ok(Meaning::Unknown),
-            (Section::Journal | Section::Url, _) => put,
-            (Section::Snapshots, "snapshot-table" | "auto-migrate-manifest") => put,
-            (Section::Snapshots, "journal-name") => &SNAPSHOT_NAME_PUT,
-            (Section::Snapshots, _) => return self.set_of_snapshots(*put, key, value),
-            (Section::ReadJournal, "persistence-ids-index-name") => put,
-            (Section::ReadJournal, _) => {
+        let put = match (section, effect, key) {
+            (_, Nothing(why), _) => return Ok(Meaning::Nothing(why)),
+            _ if value.is_empty() || value == "default" => return Ok(Meaning::Default),
+            (Section::Journal, _, "snapshot-table" | SNAPSHOT_NAME) => return Ok(Meaning::Unknown),
+            (Section::Snapshots, _, "journal-name") => snapshot_name(self, value),
+            (Section::Journal | Section::Url, Reaches(put), _) => put(&mut self.client, value),
+            (Section::Journal | Section::Url, Sets(put), _)
+            | (Section::Snapshots, Sets(put), "snapshot-table" | "auto-migrate-manifest")
+            | (Section::ReadJournal, Sets(put), "persistence-ids-index-name") => put(self, value),
+            (Section::Snapshots, ..) => return self.set_of_snapshots(effect, key, value),
+            (Section::ReadJournal, ..) => {
                 return Ok(Meaning::Nothing("events are read as the journal's section says"));
             }
         };
-        put(self, value).map_err(|error| error.context(format!("setting {key}")))?;
+        put.map_err(|error| error.context(format!("setting {key}")))?;
         Ok(Meaning::Taken)
     }
 
-    /// Takes a setting of how the server of the snapshots is reached.
-    fn set_of_snapshots(&mut self, put: Put, key: &str, value: &str) -> Result<Meaning> {
-        let mut changed = self.clone();
-        changed.client = self.snapshots().clone();
+    /// Takes how the server of the snapshots is reached. Of everything else the journal's section counts.
+    fn set_of_snapshots(&mut self, effect: &Effect, key: &str, value: &str) -> Result<Meaning> {
         let context = |error: Error| error.context(format!("setting {key} of the snapshots"));
-        put(&mut changed, value).map_err(context)?;
-        let client = std::mem::replace(&mut changed.client, self.client.clone());
-        if changed != *self {
-            return Ok(Meaning::Nothing("it is a setting of the journal, which counts"));
-        }
-        if client != *self.snapshots() {
-            self.snapshot_client = Some(client);
+        match effect {
+            Reaches(put) => {
+                let mut client = self.snapshots().clone();
+                put(&mut client, value).map_err(context)?;
+                if client != *self.snapshots() {
+                    self.snapshot_client = Some(client);
+                }
+            }
+            Sets(put) => {
+                let mut changed = self.clone();
+                put(&mut changed, value).map_err(context)?;
+                if changed != *self {
+                    return Ok(Meaning::Nothing("it is a setting of the journal, which counts"));
+                }
+            }
+            Nothing(why) => return Ok(Meaning::Nothing(why)),
         }
         Ok(Meaning::Taken)
     }

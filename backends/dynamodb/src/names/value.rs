@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use annals_core::{Error, Result};
 
-use crate::settings::{Credentials, Holes, IdListing, Settings};
+use crate::settings::{ClientSettings, Credentials, Holes, IdListing, Settings};
 
 pub(super) fn text(into: &mut String, value: &str) -> Result<()> {
     value.clone_into(into);
@@ -46,13 +46,13 @@ pub(super) fn millis(into: &mut Duration, value: &str) -> Result<()> {
 }
 
 /// A URL, or a host with the protocol that `aws-client-config.protocol` says.
-pub(super) fn endpoint(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.client.endpoint = Some(value.to_owned());
+pub(super) fn endpoint(client: &mut ClientSettings, value: &str) -> Result<()> {
+    client.endpoint = Some(value.to_owned());
     Ok(())
 }
 
-pub(super) fn protocol(settings: &mut Settings, value: &str) -> Result<()> {
-    settings.client.plain_http = match value.to_ascii_uppercase().as_str() {
+pub(super) fn protocol(client: &mut ClientSettings, value: &str) -> Result<()> {
+    client.plain_http = match value.to_ascii_uppercase().as_str() {
         "HTTP" => true,
         "HTTPS" => false,
         _ => return Err(Error::invalid(format!("{value:?} is neither HTTP nor HTTPS"))),
@@ -61,26 +61,25 @@ pub(super) fn protocol(settings: &mut Settings, value: &str) -> Result<()> {
 }
 
 pub(super) fn key(
-    settings: &mut Settings,
+    client: &mut ClientSettings,
     put: impl FnOnce(&mut String, &mut String),
 ) -> Result<()> {
-    let (mut id, mut secret) = match std::mem::take(&mut settings.client.credentials) {
+    let (mut id, mut secret) = match std::mem::take(&mut client.credentials) {
         Credentials::Static { access_key_id, secret_access_key } => {
             (access_key_id, secret_access_key)
         }
         Credentials::Chain => Default::default(),
     };
     put(&mut id, &mut secret);
-    settings.client.credentials =
-        Credentials::Static { access_key_id: id, secret_access_key: secret };
+    client.credentials = Credentials::Static { access_key_id: id, secret_access_key: secret };
     Ok(())
 }
 
-pub(super) fn credentials(settings: &mut Settings, value: &str) -> Result<()> {
+pub(super) fn credentials(client: &mut ClientSettings, value: &str) -> Result<()> {
     if value != "chain" {
         return Err(Error::invalid(format!("{value:?} is not \"chain\"")));
     }
-    settings.client.credentials = Credentials::Chain;
+    client.credentials = Credentials::Chain;
     Ok(())
 }
 
