@@ -21,8 +21,8 @@ use crate::entities::{Attempt, Place};
 use crate::error;
 use crate::head::{Head, HeadState};
 use crate::inserts::{Placed, of_append};
+use crate::pages::column;
 use crate::partition::Partition;
-use crate::reader::column;
 use crate::row::timestamps;
 use crate::store::Inner;
 

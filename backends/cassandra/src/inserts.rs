@@ -10,8 +10,8 @@ use scylla::serialize::value::SerializeValue;
 use scylla::serialize::writers::RowWriter;
 
 use crate::entities::Attempt;
+use crate::pages::column;
 use crate::partition::{BucketSize, Partition};
-use crate::reader::column;
 use crate::statements::{Statement, Statements};
 use crate::tags::TaggedEvent;
 use crate::timeuuid::TimeUuid;

@@ -10,7 +10,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::claims;
 use crate::end::{Look, seq_nr};
 use crate::entities::Attempt;
-use crate::reader::column;
+use crate::pages::column;
 use crate::replay::Replay;
 use crate::settings::Fencing;
 use crate::store::{CassandraStore, Inner};

@@ -32,6 +32,7 @@ mod entities;
 mod gather;
 mod head;
 mod inserts;
+mod pages;
 mod reader;
 
 mod claims;

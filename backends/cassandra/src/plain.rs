@@ -4,7 +4,7 @@ use annals_core::{Append, AppendMode, Appended, Result};
 
 use crate::entities::Attempt;
 use crate::inserts::{Placed, of_append};
-use crate::reader::column;
+use crate::pages::column;
 use crate::store::Inner;
 
 impl Inner {

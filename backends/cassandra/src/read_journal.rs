@@ -109,18 +109,24 @@ impl Inner {
         let bounds = self.bounds(id).await?;
         let last = range.to.min(until.unwrap_or(SeqNr::MAX)).min(bounds.highest);
         let from = range.from.max(after.map_or(SeqNr::ZERO, SeqNr::next));
-        let mut reader = EntityReader::new(self, id, SeqRange::new(from, last), bounds);
-        reader.limit_rows(events_max);
+        let mut from = from.max(bounds.deleted_to.next());
+        let window = u64::try_from(events_max).unwrap_or(u64::MAX);
         let mut events: Vec<Envelope> = Vec::new();
         let mut bytes = 0_usize;
-        'pages: while let Some(rows) = reader.next(self).await? {
-            for row in rows {
-                if events.len() >= events_max || bytes >= BATCH_BYTES {
-                    break 'pages;
+        // A window may hold nothing but events that are deleted logically.
+        while from <= last && events.is_empty() {
+            let to = from.previous().plus(window).min(last);
+            let mut reader = EntityReader::new(self, id, SeqRange::new(from, to), bounds);
+            'rows: while let Some(rows) = reader.next(self).await? {
+                for row in rows {
+                    if bytes >= BATCH_BYTES {
+                        break 'rows;
+                    }
+                    bytes = bytes.saturating_add(row.event.size_bytes());
+                    events.push(envelope(offsets, id, row.event));
                 }
-                bytes = bytes.saturating_add(row.event.size_bytes());
-                events.push(envelope(offsets, id, row.event));
             }
+            from = to.next();
         }
         let seen = events.last().map(|envelope| envelope.event.seq_nr);
         let at_end = seen.unwrap_or(after.unwrap_or_default()) >= last || events.is_empty();

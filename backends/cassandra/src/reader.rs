@@ -3,19 +3,14 @@
 use std::time::Duration;
 
 use annals_core::{Bounds, Error, PersistenceId, Result, SeqNr, SeqRange};
-use scylla::response::PagingState;
 
 use crate::end::{Look, seq_nr};
+use crate::pages::{Pages, column};
 use crate::partition::Partition;
 use crate::replay_filter::ReplayFilter;
 use crate::row::{self, EventRow};
 use crate::store::Inner;
 
-/// How many rows the first page has; later ones are sized by what came.
-const FIRST_PAGE_ROWS: usize = 100;
-const PAGE_ROWS: std::ops::RangeInclusive<usize> = 8..=2_000;
-/// What a page should hold.
-const PAGE_BYTES: usize = 1 << 20;
 /// How long a search for a missing event waits between two looks.
 const SEARCH_PAUSE: Duration = Duration::from_millis(200);
 
@@ -26,12 +21,8 @@ pub(crate) struct EventReader {
     /// What is still to be read from the store.
     expected: SeqNr,
     to: SeqNr,
-    partition: Partition,
-    /// Where the next page of the partition begins; `None` when it was read to its end.
-    page: Option<PagingState>,
-    /// The lower bound that the pages of this partition are read with.
-    page_from: SeqNr,
-    page_rows: usize,
+    /// Of the partition that is read.
+    pages: Pages,
     /// The number and the writer of the last row.
     last: Option<(SeqNr, String)>,
     filter: ReplayFilter<EventRow>,
@@ -44,23 +35,16 @@ impl EventReader {
         let from = range.from.max(bounds.deleted_to.next());
         let to = range.to.min(bounds.highest);
         let journal = &inner.settings.journal;
+        let partition = journal.target_partition_size.partition_of(from);
         Self {
             id: id.clone(),
             expected: from,
             to,
-            partition: journal.target_partition_size.partition_of(from),
-            page: Some(PagingState::start()),
-            page_from: from,
+            pages: Pages::up(id.clone(), partition, SeqRange::new(from, to), to),
             last: None,
-            page_rows: FIRST_PAGE_ROWS,
             filter: ReplayFilter::new(id.clone(), journal.replay_filter),
             finished: from > to || to.is_zero(),
         }
-    }
-
-    /// The reader's first page has no more than `rows` rows (and the one that tells that there are more).
-    pub(crate) fn limit_rows(&mut self, rows: usize) {
-        self.page_rows = self.page_rows.min(rows.saturating_add(1));
     }
 
     /// The next events; `None` at the end.
@@ -75,8 +59,8 @@ impl EventReader {
                 self.finished = true;
                 break;
             }
-            match self.page.take() {
-                Some(page) => self.read_page(inner, page, &mut out).await?,
+            match self.pages.next(&inner.connection).await? {
+                Some(rows) => self.take(inner, rows, &mut out).await?,
                 None => self.next_partition(inner).await?,
             }
         }
@@ -84,42 +68,34 @@ impl EventReader {
         Ok((!out.is_empty()).then_some(out))
     }
 
+    /// What is expected is read from `partition` on.
+    fn go_to(&mut self, partition: Partition) {
+        let range = SeqRange::new(self.expected, self.to);
+        self.pages = Pages::up(self.id.clone(), partition, range, self.to);
+    }
+
     async fn next_partition(&mut self, inner: &Inner) -> Result<()> {
-        self.partition = self.partition.next();
+        let next = self.pages.partition().next();
         let size = inner.settings.journal.target_partition_size;
-        if self.partition > size.partition_of(self.expected).next() {
+        if next > size.partition_of(self.expected).next() {
             // It lies in neither of the two places where it can be.
-            self.search(inner).await?;
+            return self.search(inner).await;
         }
-        self.page = Some(PagingState::start());
+        self.go_to(next);
         Ok(())
     }
 
-    async fn read_page(
+    async fn take(
         &mut self,
         inner: &Inner,
-        page: PagingState,
+        rows: Vec<EventRow>,
         out: &mut Vec<EventRow>,
     ) -> Result<()> {
-        let id = self.id.clone();
-        let what = || format!("reading events of {id}");
-        let rows_max = i32::try_from(self.page_rows).unwrap_or(i32::MAX);
-        if page.as_bytes_slice().is_none() {
-            self.page_from = self.expected;
-        }
-        let range = (column(self.page_from), column(self.to));
-        let values = (id.as_str(), self.partition.column(), range.0, range.1);
-        let statement = &inner.connection.statements.events.select;
-        let found = inner.connection.read_page(statement, values, rows_max, page, what).await?;
-        self.size_next_page(found.rows.rows_num(), found.rows.rows_bytes_size());
-        self.page = found.next;
-        for row in row::events(&found.rows, id.as_str())? {
+        for row in rows {
             let seq_nr = row.event.seq_nr;
             if seq_nr > self.expected {
-                self.search(inner).await?;
                 // What is behind the hole comes again.
-                self.page = Some(PagingState::start());
-                return Ok(());
+                return self.search(inner).await;
             }
             if seq_nr == self.expected {
                 self.expected = seq_nr.next();
@@ -133,13 +109,6 @@ impl EventReader {
             self.filter.push(row, out)?;
         }
         Ok(())
-    }
-
-    fn size_next_page(&mut self, rows: usize, bytes: usize) {
-        let Some(row_bytes) = bytes.checked_div(rows) else { return };
-        // Small pages grow step by step: a few small rows say little of those that follow.
-        let most = self.page_rows.saturating_mul(4).min(*PAGE_ROWS.end());
-        self.page_rows = (PAGE_BYTES / row_bytes.max(1)).max(*PAGE_ROWS.start()).min(most);
     }
 
     /// Looks for the event that is expected, in both partitions where it can be, until it shows up; the
@@ -160,8 +129,7 @@ impl EventReader {
                 // Completes a conditional write that only some replicas know of.
                 inner.partition_end(&self.id, partition, Look::Serial).await?;
                 if self.is_in(inner, partition).await? {
-                    self.partition = partition;
-                    self.page = Some(PagingState::start());
+                    self.go_to(partition);
                     return Ok(());
                 }
             }
@@ -183,9 +151,4 @@ impl EventReader {
         let rows = inner.connection.read(statement, values, what).await?;
         Ok(!row::events(&rows, self.id.as_str())?.is_empty())
     }
-}
-
-/// The column of a number.
-pub(crate) fn column(seq_nr: SeqNr) -> i64 {
-    seq_nr.get().cast_signed()
 }

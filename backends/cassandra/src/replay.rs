@@ -12,7 +12,7 @@ use crate::store::Inner;
 
 /// Reads an entity as its fencing demands.
 pub(crate) enum EntityReader {
-    Claimed(ClaimReader),
+    Claimed(Box<ClaimReader>),
     Plain(EventReader),
 }
 
@@ -21,16 +21,10 @@ impl EntityReader {
     pub(crate) fn new(inner: &Inner, id: &PersistenceId, range: SeqRange, bounds: Bounds) -> Self {
         if inner.claims.is_some() {
             let to = range.to.min(bounds.highest);
-            return Self::Claimed(ClaimReader::new(id.clone(), SeqRange::new(range.from, to)));
+            let reader = ClaimReader::new(id.clone(), SeqRange::new(range.from, to));
+            return Self::Claimed(Box::new(reader));
         }
         Self::Plain(EventReader::new(inner, id, range, bounds))
-    }
-
-    /// See [`EventReader::limit_rows`].
-    pub(crate) fn limit_rows(&mut self, rows: usize) {
-        if let Self::Plain(reader) = self {
-            reader.limit_rows(rows);
-        }
     }
 
     pub(crate) async fn next(&mut self, inner: &Inner) -> Result<Option<Vec<EventRow>>> {

@@ -15,7 +15,7 @@ use scylla::response::query_result::QueryRowsResult;
 use crate::end::seq_nr;
 use crate::error;
 use crate::inserts::meta_values;
-use crate::reader::column;
+use crate::pages::column;
 use crate::row::{payload, read_column};
 use crate::store::{CassandraStore, Inner};
 use crate::value::Value;

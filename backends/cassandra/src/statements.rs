@@ -76,8 +76,9 @@ pub(crate) struct EventStatements {
     pub(crate) insert_meta: Statement,
     pub(crate) insert_fenced: Statement,
     pub(crate) insert_fenced_meta: Statement,
-    /// J3
+    /// J3, and the same downwards; all columns, so that read repair mends whole rows.
     pub(crate) select: Statement,
+    pub(crate) select_down: Statement,
     pub(crate) select_serial: Statement,
     /// J7
     pub(crate) delete: Statement,
@@ -103,15 +104,14 @@ impl EventStatements {
         let fenced = [EVENT_COLUMNS, FENCED_COLUMNS];
         let fenced_meta = [EVENT_COLUMNS, FENCED_COLUMNS, META_COLUMNS];
         let range = "sequence_nr >= ? AND sequence_nr <= ?";
+        let select = format!("SELECT * FROM {messages} WHERE {PARTITION} AND {range}");
         Self {
             insert: insert(Write, messages, &[EVENT_COLUMNS]),
             insert_meta: insert(Write, messages, &[EVENT_COLUMNS, META_COLUMNS]),
             insert_fenced: insert(Conditional, messages, &fenced),
             insert_fenced_meta: insert(Conditional, messages, &fenced_meta),
-            select: Statement::new(
-                Read,
-                format!("SELECT * FROM {messages} WHERE {PARTITION} AND {range}"),
-            ),
+            select_down: Statement::new(Read, format!("{select} ORDER BY sequence_nr DESC")),
+            select: Statement::new(Read, select),
             select_serial: Statement::new(
                 Serial,
                 format!(

@@ -83,7 +83,7 @@ impl ClaimReader {
         let deleted_to = server.deleted_to(&self.id, &row).await?;
         let from = from.max(deleted_to.next());
         let to = self.range.to.plus(APPEND_EVENTS_MAX);
-        let rows = RowsUp::new(server, self.id.clone(), SeqRange::new(from, to));
+        let rows = RowsUp::new(server, self.id.clone(), SeqRange::new(from, to), self.range.to);
         let history = History::after(row.clone(), deleted_to, from.previous());
         Ok(Reading { row, history, rows })
     }

@@ -24,8 +24,8 @@ use crate::end::seq_nr;
 use crate::entities;
 use crate::error;
 use crate::inserts::{Insert, Placed, of_append};
+use crate::pages::column;
 use crate::partition::Partition;
-use crate::reader::column;
 use crate::settings::CassandraSettings;
 use crate::store::now_millis;
 use crate::tags::InFlight;
@@ -229,7 +229,7 @@ impl Tables for Server {
         claim_row: &ClaimRow,
         number: SeqNr,
     ) -> Result<Option<Option<Claim>>> {
-        let mut rows = RowsUp::new(self, id.clone(), SeqRange::new(number, number));
+        let mut rows = RowsUp::new(self, id.clone(), SeqRange::new(number, number), number);
         let rows = rows.take(self, number).await?;
         let claims = rows.iter().filter_map(|row| row.mark().claim);
         let counts = claims.filter(|claim| *claim <= claim_row.claim).max();

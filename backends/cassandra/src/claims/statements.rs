@@ -34,10 +34,6 @@ pub(crate) struct Statements {
     pub(super) insert_revocation: Statement,
     pub(super) select_revocations: Statement,
     pub(super) select_revocations_of: Statement,
-    /// The rows of a range of numbers, upwards and downwards; all columns, so that read repair mends
-    /// whole rows.
-    pub(super) select_rows: Statement,
-    pub(super) select_rows_down: Statement,
 }
 
 impl Statements {
@@ -46,14 +42,9 @@ impl Statements {
         let keyspace = &settings.journal.keyspace;
         let claims = format!("{keyspace}.{CLAIMS_TABLE}");
         let writers = format!("{keyspace}.{WRITERS_TABLE}");
-        let messages = format!("{keyspace}.{}", settings.journal.table);
         let columns = "claim, writer, from_seq, deleted_to";
         let select = format!("SELECT {columns} FROM {claims} WHERE persistence_id = ?");
         let revocations = format!("SELECT persistence_id, claim FROM {writers} WHERE writer = ?");
-        let rows = format!(
-            "SELECT * FROM {messages} WHERE persistence_id = ? AND partition_nr = ? \
-             AND sequence_nr >= ? AND sequence_nr <= ?"
-        );
         Self {
             select_claim: Statement::new(Read, select.clone()),
             select_claim_serial: Statement::new(Serial, select),
@@ -90,8 +81,6 @@ impl Statements {
                 Read,
                 format!("{revocations} AND persistence_id IN ?"),
             ),
-            select_rows: Statement::new(Read, rows.clone()),
-            select_rows_down: Statement::new(Read, format!("{rows} ORDER BY sequence_nr DESC")),
         }
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::counters::Progress;
 use crate::end::Look;
-use crate::reader::column;
+use crate::pages::column;
 use crate::store::Inner;
 use crate::timeuuid::TimeUuid;
 use crate::value::Value;
