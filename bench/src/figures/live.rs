@@ -1,28 +1,18 @@
 //! Live streams: how long an event takes from its commit to its reader, and what many readers cost.
-//!
-//! Producers append an event each millisecond; each event carries its index, by which the moments
-//! of its acknowledgement and its delivery are brought together.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use annals_core::{ReadJournal, Scope, Tag, Tags};
-use annals_query::{Extent, Query};
-use futures_util::StreamExt;
-use tokio::time::MissedTickBehavior;
+use std::time::Duration;
 
 use super::Bench;
+use super::delay::{Flow, tag};
 use crate::Result;
-use crate::driver::{Entity, histogram};
-use crate::number::{count, float, rate};
-use crate::payload::payload;
+use crate::driver::Entity;
+use crate::number::{float, rate};
 use crate::process::cpu_time;
 use crate::report::Reach;
-use crate::subject::{JournalTarget, Subject};
+use crate::subject::Subject;
 
 /// Each appends an event a millisecond: 50,000 events a second together.
-const PRODUCERS: usize = 50;
+const PRODUCERS: u64 = 50;
 const READERS: u64 = 64;
 
 /// What a run of live readers gave.
@@ -101,125 +91,32 @@ impl Bench {
 
     async fn live_run(&mut self, readers: u64) -> Result<Outcome> {
         let (subject, dir) = self.fresh("live")?;
-        let each = usize::try_from(self.plan.live.as_millis())?;
-        let outcome = run(&subject, readers, each).await?;
+        let outcome = self.flow(&subject, readers).await?;
         self.finish(subject, &dir).await?;
         Ok(outcome)
     }
-}
 
-/// The moments of each event, in nanoseconds since the run's start.
-struct Moments {
-    start: Instant,
-    called: Vec<AtomicU64>,
-    received: Vec<AtomicU64>,
-    delivered: Vec<AtomicU64>,
-}
-
-impl Moments {
-    fn new(events: usize) -> Self {
-        let moments = || (0..events).map(|_| AtomicU64::new(0)).collect();
-        let (called, received, delivered) = (moments(), moments(), moments());
-        Self { start: Instant::now(), called, received, delivered }
+    async fn flow(&self, subject: &Subject, readers: u64) -> Result<Outcome> {
+        let flow = Flow {
+            entities: (0..PRODUCERS).map(Entity::new).collect(),
+            every: Duration::from_millis(1),
+            events_each: u64::try_from(self.plan.live.as_millis())?,
+            payload_bytes: self.plan.payload_bytes,
+            readers,
+            after: None,
+        };
+        let (decoded, cpu) = (subject.stats().events_decoded, cpu_time());
+        let flowed = flow.run(&subject.store, &tag()?).await?;
+        let cpu = cpu_time().saturating_sub(cpu);
+        let [p50, p99] = flowed.since_receipt([0.5, 0.99]);
+        let [from_call] = flowed.since_call([0.99]);
+        Ok(Outcome {
+            events: flowed.events,
+            elapsed: flowed.elapsed,
+            cpu,
+            decoded: subject.stats().events_decoded - decoded,
+            from_receipt: (p50, p99),
+            from_call,
+        })
     }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn mark(&self, moments: &[AtomicU64], index: u64) {
-        let moment = usize::try_from(index).ok().and_then(|index| moments.get(index));
-        if let Some(moment) = moment {
-            moment.store(self.now(), Ordering::Relaxed);
-        }
-    }
-
-    /// Milliseconds from each of `from` to the delivery, at these quantiles.
-    fn millis<const N: usize>(&self, from: &[AtomicU64], quantiles: [f64; N]) -> [f64; N] {
-        let mut micros = histogram();
-        for (from, to) in from.iter().zip(&self.delivered) {
-            let (from, to) = (from.load(Ordering::Relaxed), to.load(Ordering::Relaxed));
-            micros.saturating_record(to.saturating_sub(from) / 1_000);
-        }
-        quantiles.map(|quantile| float(micros.value_at_quantile(quantile)) / 1_000.0)
-    }
-}
-
-async fn run(subject: &Subject, readers: u64, events_each: usize) -> Result<Outcome> {
-    let tag = Tag::new("followed")?;
-    let events = PRODUCERS * events_each;
-    let moments = Arc::new(Moments::new(events));
-    let tags = Tags::from_iter([tag.clone()]);
-    let target = JournalTarget::new(subject.store.journal.clone(), tags);
-    let decoded = subject.stats().events_decoded;
-    let cpu = cpu_time();
-    let mut following = Vec::new();
-    for reader in 0..readers {
-        let marks = (reader == 0).then(|| moments.clone());
-        let journal = subject.store.read_journal.clone();
-        following.push(tokio::spawn(follow(journal, tag.clone(), events, marks)));
-    }
-    let mut producing = Vec::new();
-    for producer in 0..PRODUCERS {
-        let first = count(producer * events_each);
-        let part = first..first + count(events_each);
-        producing.push(tokio::spawn(produce(target.clone(), part, moments.clone())));
-    }
-    for producer in producing {
-        producer.await??;
-    }
-    let elapsed = moments.start.elapsed();
-    for reader in following {
-        tokio::time::timeout(Duration::from_secs(30), reader).await???;
-    }
-    let cpu = cpu_time().saturating_sub(cpu);
-    let [p50, p99] = moments.millis(&moments.received, [0.5, 0.99]);
-    let [from_call] = moments.millis(&moments.called, [0.99]);
-    let decoded = subject.stats().events_decoded - decoded;
-    let events = count(events);
-    Ok(Outcome { events, elapsed, cpu, decoded, from_receipt: (p50, p99), from_call })
-}
-
-async fn produce(
-    target: JournalTarget,
-    part: std::ops::Range<u64>,
-    moments: Arc<Moments>,
-) -> Result<()> {
-    let mut entity = Entity::new(part.start);
-    let mut ticks = tokio::time::interval(Duration::from_millis(1));
-    // A producer that was late catches up, so that the rate is kept.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for index in part {
-        ticks.tick().await;
-        let seq_nr = entity.highest + 1;
-        let mut bytes = index.to_le_bytes().to_vec();
-        bytes.extend_from_slice(&payload(entity.number, seq_nr, 248));
-        moments.mark(&moments.called, index);
-        target.append_all(&entity, seq_nr, [bytes.into()]).await?;
-        moments.mark(&moments.received, index);
-        entity.highest = seq_nr;
-    }
-    Ok(())
-}
-
-/// Reads until all events came; the reader that has `moments` marks each.
-async fn follow(
-    journal: Arc<dyn ReadJournal>,
-    tag: Tag,
-    events: usize,
-    moments: Option<Arc<Moments>>,
-) -> Result<()> {
-    let mut pages = Query::new(journal).pages(Scope::Tag(tag), Extent::Live, None);
-    let mut seen = 0;
-    while seen < events {
-        let page = pages.next().await.ok_or("a live stream ended")??;
-        seen += page.events().len();
-        let Some(moments) = &moments else { continue };
-        for envelope in page.events() {
-            let index = envelope.event.payload.bytes.first_chunk::<8>();
-            let index = u64::from_le_bytes(*index.ok_or("an event without its index")?);
-            moments.mark(&moments.delivered, index);
-        }
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ mod appends;
 mod beside;
 #[cfg(feature = "cassandra")]
 mod cassandra;
+mod delay;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
 mod entities;

@@ -5,6 +5,7 @@
 mod appends;
 mod bare;
 mod claims;
+mod live;
 mod pekko;
 mod replay;
 mod requests;
@@ -36,6 +37,8 @@ pub enum CassandraFigure {
     Claims,
     /// Appends, tagged appends and recoveries, against Pekko's plugin.
     Pekko,
+    /// From a tagged write to its delivery by a live stream.
+    Live,
     /// The heap of a long replay.
     Heap,
 }
@@ -135,6 +138,7 @@ impl Bench {
                 CassandraFigure::Appends => self.cassandra_appends(&server).await,
                 CassandraFigure::Claims => self.cassandra_claims(&server).await,
                 CassandraFigure::Pekko => self.cassandra_pekko(&server).await,
+                CassandraFigure::Live => self.cassandra_live(&server).await,
                 CassandraFigure::Heap => self.cassandra_heap(&server).await,
             };
             if let Err(error) = measured {
