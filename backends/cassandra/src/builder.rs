@@ -8,7 +8,7 @@ use scylla::statement::{Consistency, SerialConsistency};
 use crate::connection::connect;
 use crate::error;
 use crate::schema::{self, HEAD_COLUMN, SETTINGS_TABLE, SchemaReport, Wanted};
-use crate::settings::{CassandraSettings, ConsistencyLevel, Fencing};
+use crate::settings::{CassandraSettings, ConsistencyLevel, Fencing, fitted};
 use crate::store::{CassandraStore, Parts};
 
 /// Opens a store on Cassandra.
@@ -43,6 +43,7 @@ impl CassandraBuilder {
     /// # Errors
     /// `Invalid` where the server refuses one; `Unavailable`, `OutcomeUnknown` (repeat it).
     pub async fn create_schema(&self) -> Result<Vec<String>> {
+        self.settings.flavour.check_creation()?;
         let session = connect(&self.nodes, &self.settings).await?;
         schema::create(&session, &self.settings, Wanted::ALL).await
     }
@@ -75,9 +76,12 @@ impl CassandraBuilder {
 
     async fn open_as(self, read_only: bool) -> Result<CassandraStore> {
         let Self { nodes, settings } = self;
+        let settings = fitted(settings)?;
         let session = connect(&nodes, &settings).await?;
-        if !read_only {
-            schema::create(&session, &settings, Wanted::autocreated(&settings)).await?;
+        let wanted = Wanted::autocreated(&settings);
+        if !read_only && wanted.any() {
+            settings.flavour.check_creation()?;
+            schema::create(&session, &settings, wanted).await?;
         }
         let report = schema::check(&session, &settings).await?;
         if !report.missing.is_empty() {

@@ -19,7 +19,7 @@ use crate::error;
 use crate::gather::Gather;
 use crate::inserts::Insert;
 use crate::profiles::{Profile, Profiles};
-use crate::settings::{CassandraSettings, Compression};
+use crate::settings::{CassandraSettings, Compression, Flavour};
 use crate::statements::{Statement, Statements};
 use crate::tls;
 use crate::writes::{Waiting, Way};
@@ -34,6 +34,8 @@ pub(crate) struct Connection {
     pub(crate) messages: (String, String),
     /// Whether writes go out together.
     pub(crate) gathers: bool,
+    /// Of plain writes.
+    batch_type: BatchType,
     pub(crate) gather: Mutex<Gather<Way, Waiting>>,
 }
 
@@ -114,6 +116,11 @@ impl Connection {
             statements,
             messages,
             gathers: settings.group_writes,
+            batch_type: match settings.flavour {
+                Flavour::Cassandra | Flavour::Scylla => BatchType::Unlogged,
+                // Other batches are not atomic there, not even within a partition.
+                Flavour::Keyspaces => BatchType::Logged,
+            },
             gather: Mutex::default(),
         }
     }
@@ -188,7 +195,7 @@ impl Connection {
         profile: Profile,
         statements: impl Iterator<Item = &'a Statement>,
     ) -> Result<Batch> {
-        let mut batch = Batch::new(BatchType::Unlogged);
+        let mut batch = Batch::new(self.batch_type);
         self.profiles.set_batch(profile, &mut batch);
         for statement in statements {
             let prepared = statement.prepare(&self.session, &self.profiles).await?;

@@ -56,7 +56,7 @@ pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};
 pub use schema::SchemaReport;
 pub use settings::{
     CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials, DriverProfile,
-    DriverSettings, EventsByTagSettings, Fencing, JournalSettings, QuerySettings, SnapshotSettings,
-    Speculative, TagWriters, Taken, TlsSettings,
+    DriverSettings, EventsByTagSettings, Fencing, Flavour, JournalSettings, QuerySettings,
+    SnapshotSettings, Speculative, TagWriters, Taken, TlsSettings,
 };
 pub use store::CassandraStore;

@@ -13,7 +13,7 @@ use crate::store::Inner;
 /// Reads an entity as its fencing demands.
 pub(crate) enum EntityReader {
     Claimed(Box<ClaimReader>),
-    Plain(EventReader),
+    Plain(Box<EventReader>),
 }
 
 impl EntityReader {
@@ -24,7 +24,7 @@ impl EntityReader {
             let reader = ClaimReader::new(id.clone(), SeqRange::new(range.from, to));
             return Self::Claimed(Box::new(reader));
         }
-        Self::Plain(EventReader::new(inner, id, range, bounds))
+        Self::Plain(Box::new(EventReader::new(inner, id, range, bounds)))
     }
 
     pub(crate) async fn next(&mut self, inner: &Inner) -> Result<Option<Vec<EventRow>>> {

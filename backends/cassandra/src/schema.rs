@@ -86,7 +86,7 @@ fn tables(settings: &CassandraSettings) -> Vec<Table> {
                  timebucket text, writer_uuid text, {EVENT_COLUMNS}, tags set<text>, \
                  PRIMARY KEY ((persistence_id, partition_nr), sequence_nr, timestamp)"
             ),
-            large(creation.gc_grace_seconds, &creation.compaction, ""),
+            large(settings, creation.gc_grace_seconds, &creation.compaction, ""),
         ),
         table(
             &journal.metadata_table,
@@ -123,7 +123,7 @@ fn tag_tables(
                  {EVENT_COLUMNS}, PRIMARY KEY ((tag_name, timebucket), timestamp, persistence_id, \
                  tag_pid_sequence_nr)"
             ),
-            large(tags.gc_grace_seconds, &tags.compaction, &ttl),
+            large(settings, tags.gc_grace_seconds, &tags.compaction, &ttl),
         ),
         table(
             "tag_write_progress",
@@ -150,7 +150,7 @@ fn snapshots(settings: &CassandraSettings) -> Table {
                   ser_manifest text, snapshot_data blob, snapshot blob, meta_ser_id int, \
                   meta_ser_manifest text, meta blob, PRIMARY KEY (persistence_id, sequence_nr)"
             .to_owned(),
-        options: large(creation.gc_grace_seconds, &creation.compaction, "").replacen(
+        options: large(settings, creation.gc_grace_seconds, &creation.compaction, "").replacen(
             " WITH ",
             " WITH CLUSTERING ORDER BY (sequence_nr DESC) AND ",
             1,
@@ -158,9 +158,14 @@ fn snapshots(settings: &CassandraSettings) -> Table {
     }
 }
 
-fn large(gc_grace_seconds: u32, compaction: &[(String, String)], more: &str) -> String {
-    let options: Vec<String> =
-        compaction.iter().map(|(key, value)| format!("'{key}' : '{value}'")).collect();
+fn large(
+    settings: &CassandraSettings,
+    gc_grace_seconds: u32,
+    compaction: &[(String, String)],
+    more: &str,
+) -> String {
+    let known = compaction.iter().filter(|(key, _)| settings.flavour.has_compaction_option(key));
+    let options: Vec<String> = known.map(|(key, value)| format!("'{key}' : '{value}'")).collect();
     let options = options.join(", ");
     format!(" WITH gc_grace_seconds = {gc_grace_seconds} AND compaction = {{{options}}}{more}")
 }
@@ -203,6 +208,11 @@ impl Wanted {
         snapshot_table: true,
         additions: true,
     };
+
+    pub(crate) fn any(self) -> bool {
+        let keyspaces = self.journal_keyspace || self.snapshot_keyspace;
+        keyspaces || self.journal_tables || self.snapshot_table || self.additions
+    }
 
     pub(crate) fn autocreated(settings: &CassandraSettings) -> Self {
         let (journal, snapshot) = (&settings.journal.creation, &settings.snapshot.creation);

@@ -3,6 +3,7 @@
 
 mod driver;
 mod driver_keys;
+mod flavour;
 mod keys;
 mod parse;
 
@@ -16,6 +17,8 @@ use crate::replay_filter::ReplayFilterSettings;
 
 pub use driver::{Compression, DriverSettings, Speculative, TlsSettings};
 pub use driver_keys::DriverProfile;
+pub use flavour::Flavour;
+pub(crate) use flavour::fitted;
 pub use keys::Taken;
 
 /// How a store keeps a second writer from an entity.
@@ -92,6 +95,8 @@ pub enum TagWriters {
 /// All settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSettings {
+    /// `flavour`: whose servers they are: `cassandra` (default), `scylla` or `keyspaces`.
+    pub flavour: Flavour,
     /// `fencing`: how a second writer is refused. Default: what the tables were made for; `claims` for new
     /// ones.
     pub fencing: Option<Fencing>,
@@ -305,6 +310,7 @@ impl CassandraSettings {
 impl Default for CassandraSettings {
     fn default() -> Self {
         Self {
+            flavour: Flavour::default(),
             fencing: None,
             consistency: ConsistencyLevel::default(),
             local_datacenter: None,

@@ -86,6 +86,7 @@ impl CassandraStore {
     /// # Errors
     /// `Invalid` where the server refuses one; `Unavailable`, `OutcomeUnknown` (repeat it).
     pub async fn create_schema(&self) -> Result<Vec<String>> {
+        self.inner.settings.flavour.check_creation()?;
         schema::create(self.session(), &self.inner.settings, Wanted::ALL).await
     }
 
@@ -228,6 +229,9 @@ const EVENTS_PER_APPEND_MAX: u64 = 1_000;
 fn capabilities(settings: &CassandraSettings, fencing: Fencing) -> Capabilities {
     let partition = settings.journal.target_partition_size.get();
     let fenced = fencing != Fencing::Off;
+    let (events_max, append_bytes, event_bytes) = settings.flavour.limits();
+    let append_bytes_max = settings.append_bytes_max.min(append_bytes);
+    let event_bytes_max = append_bytes_max.min(event_bytes);
     Capabilities {
         name: "cassandra",
         durable: true,
@@ -241,10 +245,11 @@ fn capabilities(settings: &CassandraSettings, fencing: Fencing) -> Capabilities 
         // A partition key has at most 65,535 bytes.
         id_bytes_max: 4_000,
         events_per_append_max: usize::try_from(EVENTS_PER_APPEND_MAX.min(partition))
-            .unwrap_or(usize::MAX),
-        append_bytes_max: settings.append_bytes_max,
-        event_bytes_max: settings.append_bytes_max,
-        snapshot_bytes_max: settings.append_bytes_max,
+            .unwrap_or(usize::MAX)
+            .min(events_max),
+        append_bytes_max,
+        event_bytes_max,
+        snapshot_bytes_max: event_bytes_max,
         tags_per_event_max: 64,
         text_bytes_max: 4_000,
         replay_bytes_max: settings.append_bytes_max.saturating_add(crate::journal::BATCH_BYTES),

@@ -9,7 +9,7 @@ use super::parse::{
 };
 use super::{
     CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials, Fencing,
-    TagWriters, TlsSettings,
+    Flavour, TagWriters, TlsSettings,
 };
 use crate::partition::PartitionSize;
 use crate::replay_filter::ReplayFilterMode;
@@ -42,6 +42,7 @@ pub(super) fn set(settings: &mut CassandraSettings, key: &str, value: &str) -> R
 
 fn top(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool> {
     match key {
+        "flavour" => settings.flavour = Flavour::of_name(value)?,
         "fencing" => settings.fencing = Some(Fencing::of_name(value)?),
         "consistency" => settings.consistency = consistency(key, value)?,
         "local-datacenter" => settings.local_datacenter = Some(value.to_owned()),

@@ -4,6 +4,7 @@
 
 mod claims;
 mod conformance;
+mod flavours;
 mod pekko;
 mod races;
 #[cfg(feature = "tls")]
