@@ -9,6 +9,7 @@ mod live;
 mod pekko;
 mod replay;
 mod requests;
+mod years;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,8 @@ pub enum CassandraFigure {
     Pekko,
     /// From a tagged write to its delivery by a live stream.
     Live,
+    /// A finite query by tag over years in which nothing was tagged.
+    EmptyYears,
     /// The heap of a long replay.
     Heap,
 }
@@ -139,6 +142,7 @@ impl Bench {
                 CassandraFigure::Claims => self.cassandra_claims(&server).await,
                 CassandraFigure::Pekko => self.cassandra_pekko(&server).await,
                 CassandraFigure::Live => self.cassandra_live(&server).await,
+                CassandraFigure::EmptyYears => self.cassandra_empty_years(&server).await,
                 CassandraFigure::Heap => self.cassandra_heap(&server).await,
             };
             if let Err(error) = measured {
