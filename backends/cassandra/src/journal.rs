@@ -27,12 +27,12 @@ impl Journal for CassandraStore {
     async fn begin(&self, id: &PersistenceId, writer: &WriterId) -> Result<Bounds> {
         let _request = self.inner.enter().await?;
         if let Some(claims) = &self.inner.claims {
-            let bounds = claims.begin(id, writer).await?;
-            self.inner.begin_tags(id, bounds).await?;
+            let (bounds, claim) = claims.begin(id, writer).await?;
+            self.inner.begin_tags(id, bounds, Some(claim)).await?;
             return Ok(bounds);
         }
         let end = self.inner.find_end(id, Look::Serial).await?;
-        self.inner.begin_tags(id, end.bounds).await?;
+        self.inner.begin_tags(id, end.bounds, None).await?;
         Ok(end.bounds)
     }
 
@@ -159,7 +159,7 @@ impl Inner {
     }
 
     /// Lists the id, before its first event. An id without events that is listed does no harm.
-    async fn list_id(&self, id: &PersistenceId) -> Result<()> {
+    pub(crate) async fn list_id(&self, id: &PersistenceId) -> Result<()> {
         if !self.settings.journal.support_all_persistence_ids {
             return Ok(());
         }

@@ -41,6 +41,7 @@ mod plain;
 
 mod builder;
 mod journal;
+mod listing;
 mod offset;
 mod offset_store;
 mod read_journal;
@@ -49,8 +50,10 @@ mod schema;
 mod snapshot;
 mod store;
 mod tags;
+mod tool;
 
 pub use builder::CassandraBuilder;
+pub use listing::{IdRebuild, IdRebuildPage};
 pub use partition::{BucketSize, PartitionSize};
 pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};
 pub use schema::SchemaReport;
@@ -60,3 +63,5 @@ pub use settings::{
     SnapshotSettings, Speculative, TagWriters, Taken, TlsSettings,
 };
 pub use store::CassandraStore;
+pub use tags::{RebuiltTags, TagRebuild};
+pub use tool::Execution;

@@ -9,6 +9,7 @@ use tokio::sync::OnceCell;
 use crate::error;
 use crate::profiles::{Profile, Profiles};
 use crate::settings::CassandraSettings;
+use crate::tags::RebuildStatements;
 
 /// A statement that is prepared when it is first used; one that failed to prepare is tried again.
 #[derive(Debug)]
@@ -19,6 +20,11 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// The same insertion at a time of the caller's, in microseconds since 1970, which is the last value.
+    pub(crate) fn at_time(self) -> Self {
+        Self::new(self.profile, format!("{} USING TIMESTAMP ?", self.cql))
+    }
+
     pub(crate) fn new(profile: Profile, cql: String) -> Self {
         Self { cql, profile, prepared: OnceCell::new() }
     }
@@ -45,6 +51,7 @@ pub(crate) struct Statements {
     pub(crate) heads: HeadStatements,
     pub(crate) entities: EntityStatements,
     pub(crate) tags: TagStatements,
+    pub(crate) tag_rebuild: RebuildStatements,
     pub(crate) snapshots: SnapshotStatements,
 }
 
@@ -58,11 +65,13 @@ impl Statements {
         let ids = of(&settings.journal.all_persistence_ids_table);
         let snapshots = format!("{}.{}", settings.snapshot.keyspace, settings.snapshot.table);
         let tag_views = of(&settings.events_by_tag.table);
+        let (progress, scanning) = (of("tag_write_progress"), of("tag_scanning"));
         Self {
             events: EventStatements::new(&messages),
             heads: HeadStatements::new(&messages, has_head),
-            entities: EntityStatements::new(&metadata, &ids),
-            tags: TagStatements::new(&tag_views, &of("tag_write_progress"), &of("tag_scanning")),
+            entities: EntityStatements::new(&metadata, &ids, &messages),
+            tags: TagStatements::new(&tag_views, &progress, &scanning),
+            tag_rebuild: RebuildStatements::new(&tag_views, &progress, &scanning),
             snapshots: SnapshotStatements::new(&snapshots),
         }
     }
@@ -92,7 +101,8 @@ const META_COLUMNS: &str = "meta_ser_id, meta_ser_manifest, meta";
 /// The key of a partition of events.
 const PARTITION: &str = "persistence_id = ? AND partition_nr = ?";
 
-fn insert(profile: Profile, table: &str, columns: &[&str]) -> Statement {
+/// An insertion of these columns.
+pub(crate) fn insert(profile: Profile, table: &str, columns: &[&str]) -> Statement {
     let columns = columns.join(", ");
     let values = vec!["?"; columns.split(',').count()].join(", ");
     Statement::new(profile, format!("INSERT INTO {table} ({columns}) VALUES ({values})"))
@@ -169,10 +179,15 @@ pub(crate) struct EntityStatements {
     /// J11
     pub(crate) select_ids: Statement,
     pub(crate) select_ids_from: Statement,
+    /// Whether an id is listed.
+    pub(crate) select_id: Statement,
+    /// J12
+    pub(crate) scan_partitions: Statement,
+    pub(crate) scan_deleted_to: Statement,
 }
 
 impl EntityStatements {
-    fn new(metadata: &str, ids: &str) -> Self {
+    fn new(metadata: &str, ids: &str, messages: &str) -> Self {
         use Profile::{Conditional, Read, Write};
         let all = format!("SELECT persistence_id, token(persistence_id) FROM {ids}");
         let from = format!("{all} WHERE token(persistence_id) >= token(?)");
@@ -192,6 +207,18 @@ impl EntityStatements {
             insert_id: insert(Write, ids, &["persistence_id"]),
             select_ids: Statement::new(Read, all),
             select_ids_from: Statement::new(Read, from),
+            select_id: Statement::new(
+                Read,
+                format!("SELECT persistence_id FROM {ids} WHERE persistence_id = ?"),
+            ),
+            scan_partitions: Statement::new(
+                Read,
+                format!("SELECT DISTINCT persistence_id, partition_nr FROM {messages}"),
+            ),
+            scan_deleted_to: Statement::new(
+                Read,
+                format!("SELECT persistence_id, deleted_to FROM {metadata}"),
+            ),
         }
     }
 }

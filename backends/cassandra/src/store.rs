@@ -223,6 +223,12 @@ pub(crate) fn now_millis() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// The time of day as writes carry it, in microseconds since 1970.
+pub(crate) fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// The most events of one append: also what the two partitions can hold where it may lie.
 const EVENTS_PER_APPEND_MAX: u64 = 1_000;
 

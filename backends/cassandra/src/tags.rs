@@ -14,12 +14,18 @@
 mod background;
 mod counters;
 mod in_flight;
+mod progress;
 mod reading;
+mod rebuild;
 mod recovery;
 mod sessions;
+mod statements;
+mod sweep;
 mod views;
 
 pub(crate) use background::{Background, Backlog};
 pub(crate) use counters::{TagState, TaggedEvent};
 pub(crate) use in_flight::InFlight;
+pub use rebuild::{RebuiltTags, TagRebuild};
 pub(crate) use sessions::Sessions;
+pub(crate) use statements::RebuildStatements;

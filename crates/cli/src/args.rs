@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub(crate) use operations::{
     Backup, Cleanup, CleanupMode, Completions, Config, Copy, Health, Man, Offsets, OffsetsSet,
-    Schema, TagsVerb,
+    Schema, TagsRebuild, TagsVerb,
 };
 #[cfg(feature = "dynamodb")]
 pub(crate) use operations::{Billing, IdIndex, SchemaCreate};
@@ -87,13 +87,6 @@ pub(crate) enum Noun {
     Completions(Completions),
     /// The manual page.
     Man(Man),
-}
-
-/// Arguments of a command that is not there yet.
-#[derive(Debug, Args)]
-pub(crate) struct Rest {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _arguments: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -190,8 +183,8 @@ pub(crate) enum Ids {
         #[arg(long)]
         follow: bool,
     },
-    /// Rebuild the list of ids of a server store (not in this version).
-    Rebuild(Rest),
+    /// List the ids of a store on Cassandra that its events name and its list lacks; a dry run without --yes.
+    Rebuild,
 }
 
 #[derive(Debug, Subcommand)]

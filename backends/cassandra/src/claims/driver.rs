@@ -71,16 +71,30 @@ impl<T: Tables> Claims<T> {
     }
 
     /// The entity starts under `writer`: it is claimed, or goes on under the claim that this process
-    /// holds, if that is not revoked.
-    pub(crate) async fn begin(&self, id: &PersistenceId, writer: &WriterId) -> Result<Bounds> {
+    /// holds, if that is not revoked. Gives the claim, too.
+    pub(crate) async fn begin(
+        &self,
+        id: &PersistenceId,
+        writer: &WriterId,
+    ) -> Result<(Bounds, Claim)> {
         let owner = self.owner(id);
         let mut owner = owner.lock().await;
         owner.begin(writer);
-        if !self.still_holds(id, &mut owner).await? || !self.ends_as_known(id, &owner).await? {
-            self.claim(id, &mut owner).await?;
-        }
+        let held = self.still_holds(id, &mut owner).await?;
+        let claim = match owner.settled_claim() {
+            Some(claim) if held && self.ends_as_known(id, &owner).await? => claim,
+            _ => self.claim(id, &mut owner).await?,
+        };
         let end = owner.end();
-        Ok(Bounds { deleted_to: end.deleted_to, highest: end.highest })
+        Ok((Bounds { deleted_to: end.deleted_to, highest: end.highest }, claim))
+    }
+
+    /// Whether `claim` still stands now.
+    pub(crate) async fn holds(&self, id: &PersistenceId, claim: Claim) -> Result<bool> {
+        let owner = self.owner(id);
+        let mut owner = owner.lock().await;
+        let held = self.still_holds(id, &mut owner).await?;
+        Ok(held && owner.settled_claim() == Some(claim))
     }
 
     /// Appends under a claim, which is taken first where none is held. Gives the rows too, unless an

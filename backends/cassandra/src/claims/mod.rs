@@ -33,7 +33,7 @@ mod statements;
 #[cfg(test)]
 mod simulation;
 
-pub(crate) use claim::claim_of;
+pub(crate) use claim::{Claim, claim_of};
 pub(crate) use driver::Claims;
 pub(crate) use reader::{ClaimReader, bounds};
 pub(crate) use server::{Server, start};

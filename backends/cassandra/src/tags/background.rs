@@ -39,20 +39,33 @@ struct Pending {
 
 /// What the background has still to write.
 #[derive(Debug, Default)]
-pub(crate) struct Backlog(Mutex<Pending>);
+pub(crate) struct Backlog {
+    pending: Mutex<Pending>,
+    /// Held while progress is written.
+    flushing: tokio::sync::Mutex<()>,
+}
 
 impl Backlog {
+    /// Nothing that was noted of `id` before is written after this.
+    pub(crate) async fn forget(&self, id: &PersistenceId) {
+        let _flushing = self.flushing.lock().await;
+        let mut pending = self.pending.lock();
+        pending.progress.retain(|(of, _), _| of != id);
+        pending.covered.remove(id);
+        pending.scanned.remove(id);
+    }
+
     pub(crate) fn progress(&self, id: &PersistenceId, tag: &Tag, progress: Progress) {
-        self.0.lock().progress.insert((id.clone(), tag.clone()), progress);
+        self.pending.lock().progress.insert((id.clone(), tag.clone()), progress);
     }
 
     /// Rows and progress of `id` have been written or noted, up to `to`.
     pub(crate) fn covered(&self, id: &PersistenceId, to: SeqNr) {
-        self.0.lock().covered.insert(id.clone(), to);
+        self.pending.lock().covered.insert(id.clone(), to);
     }
 
     pub(crate) fn repair(&self, id: &PersistenceId, first: Option<TimeUuid>) {
-        let mut pending = self.0.lock();
+        let mut pending = self.pending.lock();
         // Nothing may be said to be scanned before the rows are there.
         pending.covered.remove(id);
         pending.scanned.remove(id);
@@ -60,7 +73,7 @@ impl Backlog {
     }
 
     pub(crate) fn pending_progress(&self, id: &PersistenceId) -> Vec<(Tag, Progress)> {
-        let pending = self.0.lock();
+        let pending = self.pending.lock();
         let own = pending.progress.iter().filter(|((of, _), _)| of == id);
         own.map(|((_, tag), progress)| (tag.clone(), *progress)).collect()
     }
@@ -125,8 +138,9 @@ impl Inner {
     }
 
     async fn flush_progress(&self) {
+        let _flushing = self.backlog.flushing.lock().await;
         let (progress, covered) = {
-            let mut pending = self.backlog.0.lock();
+            let mut pending = self.backlog.pending.lock();
             (std::mem::take(&mut pending.progress), std::mem::take(&mut pending.covered))
         };
         if progress.is_empty() && covered.is_empty() {
@@ -151,7 +165,7 @@ impl Inner {
             .collect();
         let written: Result<()> =
             stream::iter(writes).buffer_unordered(WRITES_AT_A_TIME).try_collect().await;
-        let mut pending = self.backlog.0.lock();
+        let mut pending = self.backlog.pending.lock();
         let pending = &mut *pending;
         match written {
             Ok(()) => {
@@ -176,7 +190,8 @@ impl Inner {
     }
 
     async fn flush_scanning(&self) {
-        let scanned = std::mem::take(&mut self.backlog.0.lock().scanned);
+        let _flushing = self.backlog.flushing.lock().await;
+        let scanned = std::mem::take(&mut self.backlog.pending.lock().scanned);
         let writes: Vec<_> = scanned
             .iter()
             .map(|(id, to)| async move {
@@ -197,7 +212,7 @@ impl Inner {
 
     /// Repairs entities whose rows were late; `false` if that failed.
     async fn repair_tags(&self) -> bool {
-        let ids: Vec<PersistenceId> = self.backlog.0.lock().repairs.keys().cloned().collect();
+        let ids: Vec<PersistenceId> = self.backlog.pending.lock().repairs.keys().cloned().collect();
         for id in ids {
             if let Err(error) = self.repair_entity(&id).await {
                 tracing::warn!(%id, %error, "tag rows could not be repaired; it is tried again");
@@ -209,14 +224,14 @@ impl Inner {
 
     async fn repair_entity(&self, id: &PersistenceId) -> Result<()> {
         let waiting: Vec<TimeUuid> =
-            self.backlog.0.lock().repairs.get(id).cloned().unwrap_or_default();
+            self.backlog.pending.lock().repairs.get(id).cloned().unwrap_or_default();
         let end = self.find_end(id, Look::Serial).await?;
         let state = self.entities.tags(id);
         let mut state = state.lock().await;
         if state.known_to.is_none_or(|known_to| known_to < end.bounds.highest) {
             self.recover_tags(id, end.bounds.highest, &mut state).await?;
         }
-        let mut pending = self.backlog.0.lock();
+        let mut pending = self.backlog.pending.lock();
         if let Some(repair) = pending.repairs.get_mut(id) {
             // Others may have come meanwhile.
             repair.retain(|first| !waiting.contains(first));

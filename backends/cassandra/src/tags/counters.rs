@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use annals_core::{Payload, SeqNr, Tag, Tags};
 
+use crate::claims::Claim;
+use crate::row::EventRow;
 use crate::timeuuid::TimeUuid;
 
 /// An event, as its rows in `tag_views` need it.
@@ -17,6 +19,21 @@ pub(crate) struct TaggedEvent {
     pub(crate) event_manifest: Arc<str>,
     pub(crate) metadata: Option<Payload>,
     pub(crate) tags: Tags,
+}
+
+impl From<EventRow> for TaggedEvent {
+    /// The event of a row of `messages`.
+    fn from(row: EventRow) -> Self {
+        Self {
+            seq_nr: row.event.seq_nr,
+            timestamp: row.timestamp,
+            writer_uuid: row.writer_uuid.into(),
+            payload: row.event.payload,
+            event_manifest: row.event.event_manifest,
+            metadata: row.event.metadata,
+            tags: row.event.tags,
+        }
+    }
 }
 
 /// How far one tag of an entity has come.
@@ -70,6 +87,10 @@ impl Counters {
     pub(crate) fn get(&self, tag: &Tag) -> Option<Progress> {
         self.0.get(tag).copied()
     }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Tag, Progress)> {
+        self.0.iter().map(|(tag, progress)| (tag, *progress))
+    }
 }
 
 /// What a store knows of the tags of one entity.
@@ -78,6 +99,18 @@ pub(crate) struct TagState {
     pub(crate) counters: Counters,
     /// Up to which event the rows are written; `None`: not known, to be recovered first.
     pub(crate) known_to: Option<SeqNr>,
+    /// The claim under which that was learnt: who takes an entity reads its tags anew, since their counters
+    /// may have been rebuilt meanwhile.
+    pub(crate) claim: Option<Claim>,
+}
+
+impl TagState {
+    /// Forgets what was learnt under another claim than `claim`.
+    pub(crate) fn under(&mut self, claim: Option<Claim>) {
+        if self.claim != claim {
+            *self = Self { claim, ..Self::default() };
+        }
+    }
 }
 
 #[cfg(test)]

@@ -5,20 +5,27 @@ use annals_core::{Bounds, Error, PersistenceId, Result, SeqNr, SeqRange, Tag};
 
 use super::TagState;
 use super::counters::{Counters, Progress, TaggedEvent};
+use crate::claims::Claim;
 use crate::end::seq_nr;
 use crate::error;
 use crate::replay::EntityReader;
 use crate::store::Inner;
 
 impl Inner {
-    /// Recovers the tags of `id`, whose history has `bounds`, unless they are known.
-    pub(crate) async fn begin_tags(&self, id: &PersistenceId, bounds: Bounds) -> Result<()> {
+    /// Recovers the tags of `id`, whose history has `bounds`, unless they are known under this claim.
+    pub(crate) async fn begin_tags(
+        &self,
+        id: &PersistenceId,
+        bounds: Bounds,
+        claim: Option<Claim>,
+    ) -> Result<()> {
         let off = !self.settings.events_by_tag.enabled || self.is_read_only();
         if off || bounds.highest.is_zero() {
             return Ok(());
         }
         let state = self.entities.tags(id);
         let mut state = state.lock().await;
+        state.under(claim);
         if state.known_to == Some(bounds.highest) {
             return Ok(());
         }
@@ -45,18 +52,7 @@ impl Inner {
         let bounds = Bounds { deleted_to, highest: to };
         let mut reader = EntityReader::new(self, id, SeqRange::new(from, to), bounds);
         while let Some(rows) = reader.next(self).await? {
-            let events: Vec<TaggedEvent> = rows
-                .into_iter()
-                .map(|row| TaggedEvent {
-                    seq_nr: row.event.seq_nr,
-                    timestamp: row.timestamp,
-                    writer_uuid: row.writer_uuid.into(),
-                    payload: row.event.payload,
-                    event_manifest: row.event.event_manifest,
-                    metadata: row.event.metadata,
-                    tags: row.event.tags,
-                })
-                .collect();
+            let events: Vec<TaggedEvent> = rows.into_iter().map(TaggedEvent::from).collect();
             let Some(last) = events.last().map(|event| event.seq_nr) else { continue };
             self.write_missing(id, &events, last, state).await?;
         }

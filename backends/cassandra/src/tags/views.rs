@@ -7,8 +7,10 @@ use annals_core::{Append, PersistenceId, Result, SeqNr, Tag};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::counters::{TagRow, TaggedEvent};
+use crate::claims::claim_of;
 use crate::entities::Attempt;
 use crate::inserts::{Insert, ViewInsert};
+use crate::partition::BucketSize;
 use crate::store::Inner;
 
 /// How many partitions of `tag_views` one append writes at a time.
@@ -26,10 +28,12 @@ impl Inner {
         let id = append.id();
         let state = self.entities.tags(id);
         let tagged = append.events().iter().any(|event| !event.tags.is_empty());
+        let claim = claim_of(&attempt.writer_uuid).1;
         if !tagged {
             // Where the tags are not known, or are just being written, the next tagged event finds out.
             if let Ok(mut state) = state.try_lock()
                 && state.known_to == Some(append.after())
+                && state.claim == claim
             {
                 state.known_to = Some(append.range().to);
                 self.backlog.covered(id, append.range().to);
@@ -40,6 +44,7 @@ impl Inner {
         let timeout = self.settings.events_by_tag.tag_write_timeout;
         let written = tokio::time::timeout(timeout, async {
             let mut state = state.lock().await;
+            state.under(claim);
             self.write_tags_in_order(append, attempt, &mut state).await
         });
         match written.await {
@@ -101,42 +106,66 @@ impl Inner {
         rows: &[TagRow],
     ) -> Result<()> {
         let tags = &self.settings.events_by_tag;
-        let mut partitions: BTreeMap<(Tag, i64), Vec<(&TagRow, &TaggedEvent)>> = BTreeMap::new();
-        for row in rows {
-            let Some(event) = events.get(row.index) else { continue };
-            let bucket = tags.bucket_size.bucket_of(event.timestamp).column();
-            partitions.entry((row.tag.clone(), bucket)).or_default().push((row, event));
-        }
+        let partitions = by_partition(tags.bucket_size, events, rows);
         let writes: Vec<_> = partitions
             .iter()
             .map(|((tag, bucket), rows)| async move {
-                let way = self.connection.way_of_views(tag.as_str(), *bucket);
                 for batch in batches(rows, tags.max_message_batch_size.max(1)) {
-                    let inserts = batch.iter().map(|(row, event)| {
-                        Insert::View(ViewInsert {
-                            id: id.clone(),
-                            tag: tag.clone(),
-                            time_bucket: *bucket,
-                            counter: row.counter,
-                            event: TaggedEvent::clone(event),
-                        })
-                    });
-                    let inserts = inserts.collect();
-                    let what = || format!("writing rows of tag {tag} of {id}");
-                    self.connection.insert(way, &inserts, what).await?;
+                    self.write_view_batch(id, tag, *bucket, batch).await?;
                 }
                 Ok(())
             })
             .collect();
         stream::iter(writes).buffer_unordered(PARTITIONS_AT_A_TIME).try_collect().await
     }
+
+    /// Writes rows of one partition of `tag_views`.
+    pub(super) async fn write_view_batch(
+        &self,
+        id: &PersistenceId,
+        tag: &Tag,
+        bucket: i64,
+        rows: &[NewView<'_>],
+    ) -> Result<()> {
+        let way = self.connection.way_of_views(tag.as_str(), bucket);
+        let inserts = rows.iter().map(|(row, event)| {
+            Insert::View(ViewInsert {
+                id: id.clone(),
+                tag: tag.clone(),
+                time_bucket: bucket,
+                counter: row.counter,
+                event: TaggedEvent::clone(event),
+            })
+        });
+        let inserts = inserts.collect();
+        let what = || format!("writing rows of tag {tag} of {id}");
+        self.connection.insert(way, &inserts, what).await
+    }
+}
+
+/// A row to be written, and its event.
+pub(super) type NewView<'a> = (&'a TagRow, &'a TaggedEvent);
+
+/// The rows of `events`, by their partitions: tag and column `timebucket`.
+pub(super) fn by_partition<'a>(
+    size: BucketSize,
+    events: &'a [TaggedEvent],
+    rows: &'a [TagRow],
+) -> BTreeMap<(Tag, i64), Vec<NewView<'a>>> {
+    let mut partitions: BTreeMap<(Tag, i64), Vec<NewView<'_>>> = BTreeMap::new();
+    for row in rows {
+        let Some(event) = events.get(row.index) else { continue };
+        let bucket = size.bucket_of(event.timestamp).column();
+        partitions.entry((row.tag.clone(), bucket)).or_default().push((row, event));
+    }
+    partitions
 }
 
 /// Parts of at most so many rows, and about so many bytes.
-fn batches<'a>(
-    rows: &'a [(&'a TagRow, &'a TaggedEvent)],
+pub(super) fn batches<'a, 'b>(
+    rows: &'a [NewView<'b>],
     rows_max: usize,
-) -> impl Iterator<Item = &'a [(&'a TagRow, &'a TaggedEvent)]> {
+) -> impl Iterator<Item = &'a [NewView<'b>]> {
     let mut rest = rows;
     std::iter::from_fn(move || {
         let mut bytes = 0_usize;

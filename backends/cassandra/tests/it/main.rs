@@ -7,6 +7,7 @@ mod conformance;
 mod flavours;
 mod pekko;
 mod races;
+mod rebuild;
 #[cfg(feature = "tls")]
 mod secured;
 mod support;

@@ -25,6 +25,24 @@ pub(crate) enum TagsVerb {
         #[arg(long)]
         all: bool,
     },
+    /// Make tag rows what the events of entities say: those that are missing, different, or of no event,
+    /// and how far each tag has come; a dry run without --yes. Entities must not run meanwhile, but for
+    /// those under `fencing = claims`, which are taken and start again. Run again after an interruption.
+    Rebuild(TagsRebuild),
+}
+
+#[derive(Debug, Args)]
+#[cfg_attr(not(feature = "cassandra"), allow(dead_code))]
+pub(crate) struct TagsRebuild {
+    /// The entities. What is of no event is found by one pass over the keys of all tag rows.
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "ID")]
+    pub(crate) ids: Vec<String>,
+    /// All entities that the store lists (`annals ids rebuild` mends the list).
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// With --all: go on after this offset, which the last entity of an interrupted run had.
+    #[arg(long, value_name = "OFFSET", requires = "all")]
+    pub(crate) after: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,12 @@
 //! `annals ids`.
 
 use annals::query::{Extent, Query};
+use annals::{Error, Store};
 
 use super::stream;
 use crate::output::{Output, Row};
 use crate::record::object;
-use crate::report::Outcome;
+use crate::report::{Outcome, Report};
 use crate::session::Session;
 
 pub(crate) async fn list(
@@ -29,4 +30,56 @@ pub(crate) async fn list(
             .await
         })
         .await
+}
+
+/// Lists the ids that the list lacks.
+pub(crate) async fn rebuild(
+    session: &Session,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    let work = async |store: Store| missing(&store, session, output, report).await;
+    match session.yes() {
+        true => session.writing(work).await,
+        false => session.reading(work).await,
+    }
+}
+
+#[cfg_attr(not(feature = "cassandra"), allow(unused_variables))]
+async fn missing(
+    store: &Store,
+    session: &Session,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    #[cfg(feature = "cassandra")]
+    if let Some(tables) = store.cassandra() {
+        use annals::cassandra::Execution;
+        let dry_run = !session.yes();
+        let execution = if dry_run { Execution::DryRun } else { Execution::Apply };
+        let mut rebuild = tables.rebuild_ids(execution);
+        let bar = report.progress("partitions", None);
+        while let Some(page) = rebuild.next().await? {
+            bar.inc(page.looked_at);
+            for id in page.missing {
+                output.row(Row {
+                    json: object(serde_json::json!({
+                        "persistence_id": id.as_str(), "dry_run": dry_run,
+                    })),
+                    cells: vec![
+                        ("PERSISTENCE ID", id.to_string()),
+                        ("LISTED", if dry_run { "no (dry run)" } else { "yes" }.to_owned()),
+                    ],
+                })?;
+            }
+            output.flush()?;
+        }
+        bar.finish_and_clear();
+        if dry_run {
+            report.note("dry run: nothing was listed; give --yes to do it");
+        }
+        return Ok(());
+    }
+    let message = "this store keeps its list of ids with its events: there is nothing to rebuild";
+    Err(Error::unsupported(message).into())
 }

@@ -23,8 +23,6 @@ mod verify_pass;
 
 use std::io::BufRead;
 
-use annals::Error;
-
 use crate::args::{Config, Events, Ids, Noun, Offsets};
 use crate::output::Output;
 use crate::report::{Outcome, Report};
@@ -44,9 +42,7 @@ pub(crate) async fn run(
         }
         Noun::Events(verb) => events::run(verb, session, output, report).await,
         Noun::Ids(Ids::List { prefix, follow }) => ids::list(prefix, follow, session, output).await,
-        Noun::Ids(Ids::Rebuild(_)) => {
-            absent("ids rebuild", "this store keeps its list of ids with its events")
-        }
+        Noun::Ids(Ids::Rebuild) => ids::rebuild(session, output, report).await,
         Noun::Snapshots(verb) => snapshots::run(verb, session, stdin, output, report).await,
         Noun::Export(args) => export::run(args, session, output, report).await,
         Noun::Import(args) => import::run(args, session, stdin, output, report).await,
@@ -59,14 +55,9 @@ pub(crate) async fn run(
         Noun::Schema(verb) => Box::pin(schema::run(verb, session, output, report)).await,
         Noun::Config(Config::Check) => config::check(session, output),
         Noun::Cleanup(args) => cleanup::run(args, session, output, report).await,
-        Noun::Tags(verb) => tags::run(verb, session, output).await,
+        Noun::Tags(verb) => tags::run(verb, session, output, report).await,
         Noun::Health(args) => health::run(args, session, output).await,
         Noun::Completions(args) => manual::completions(args, output),
         Noun::Man(args) => manual::man(args, output),
     }
-}
-
-fn absent(command: &str, instead: &str) -> Outcome {
-    let message = format!("this version does not have `annals {command}`: {instead}");
-    Err(Error::unsupported(message).into())
 }

@@ -1,5 +1,7 @@
 //! `annals tags`: the rows by which a store on Cassandra reads by tag.
 
+mod rebuild;
+
 use annals::query::{Extent, Query};
 use annals::{Error, Ids, PersistenceId, Store};
 use futures_util::StreamExt;
@@ -7,18 +9,31 @@ use futures_util::StreamExt;
 use crate::args::TagsVerb;
 use crate::output::{Output, Row};
 use crate::record::object;
-use crate::report::Outcome;
+use crate::report::{Outcome, Report};
 use crate::session::Session;
 
-pub(crate) async fn run(verb: TagsVerb, session: &Session, output: &mut Output) -> Outcome {
-    let TagsVerb::Repair { ids, all } = verb;
+pub(crate) async fn run(
+    verb: TagsVerb,
+    session: &Session,
+    output: &mut Output,
+    report: &mut Report,
+) -> Outcome {
+    match verb {
+        TagsVerb::Repair { ids, all } => repair_all(ids, all, session, output).await,
+        TagsVerb::Rebuild(args) => rebuild::run(args, session, output, report).await,
+    }
+}
+
+async fn repair_all(
+    ids: Vec<String>,
+    all: bool,
+    session: &Session,
+    output: &mut Output,
+) -> Outcome {
     session
         .writing(async |store| {
             if store.capabilities().name != "cassandra" {
-                return Err(Error::unsupported(
-                    "this store keeps its tags with their events: there is nothing to repair",
-                )
-                .into());
+                return Err(nothing_to("repair").into());
             }
             for id in &ids {
                 repair(&store, &PersistenceId::new(id.as_str())?, session, output).await?;
@@ -32,6 +47,12 @@ pub(crate) async fn run(verb: TagsVerb, session: &Session, output: &mut Output) 
             Ok(())
         })
         .await
+}
+
+fn nothing_to(verb: &str) -> Error {
+    let message =
+        format!("this store keeps its tags with their events: there is nothing to {verb}");
+    Error::unsupported(message)
 }
 
 /// Beginning an entity writes the tag rows that an interrupted writer left out.

@@ -60,6 +60,17 @@ fn a_store_is_made_written_and_read_by_url() {
     assert_eq!(rows(&annals(&url, &["tags", "repair", "--all"], "")).len(), 1);
     assert_eq!(rows(&annals(&url, &["health"], ""))[0]["healthy"], true);
 
+    // Everything is there already.
+    assert_eq!(rows(&annals(&url, &["ids", "rebuild", "--yes"], "")), Vec::<Value>::new());
+    for arguments in [&["tags", "rebuild", "a|1"][..], &["tags", "rebuild", "--all", "--yes"]] {
+        let rebuilt = rows(&annals(&url, arguments, ""));
+        assert_eq!(rebuilt.len(), 1, "{rebuilt:?}");
+        assert_eq!(rebuilt[0]["persistence_id"], "a|1");
+        assert_eq!(rebuilt[0]["rows"], 1);
+        assert_eq!((&rebuilt[0]["written"], &rebuilt[0]["removed"]), (&0.into(), &0.into()));
+        assert_eq!(rebuilt[0]["dry_run"], !arguments.contains(&"--yes"));
+    }
+
     // The tables remember what they were made for.
     let other = annals(&format!("{url}&fencing=off"), &["events", "append", "a|1"], lines);
     assert_eq!(other.status.code(), Some(3), "{other:?}");

@@ -170,7 +170,8 @@ fn a_closed_stdout_ends_a_listing_in_order() {
 #[test]
 fn what_is_not_there_yet_is_unsupported() {
     let program = Program::new();
-    program.run("ids rebuild", "").failed(3, &["does not have"]);
+    program.run("ids rebuild", "").failed(3, &["there is nothing to rebuild"]);
+    program.run("tags rebuild --all", "").failed(3, &["there is nothing to rebuild"]);
     program.run("tags repair --all", "").failed(3, &["there is nothing to repair"]);
     for command in ["schema show", "schema check", "schema create --yes"] {
         program.run(command, "").failed(3, &["has no tables"]);

@@ -1,7 +1,7 @@
 //! Events by tag: each side reads what the other tagged, resumes the other's offsets, and writes the tag rows
 //! that the other was interrupted at.
 
-use annals_cassandra::Fencing;
+use annals_cassandra::{CassandraStore, Execution, Fencing};
 use annals_core::{Envelope, Offset, Tag};
 use annals_interop::{Mode, Replayed};
 use annals_query::Query;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::sides;
 use crate::kinds::{meaning, text};
-use crate::sides::Sides;
+use crate::sides::{Sides, persistence_id};
 
 fn tagged(name: &str, tags: &[&str]) -> Value {
     let mut event = text(name);
@@ -177,5 +177,50 @@ async fn each_writes_the_tag_rows_that_the_other_was_interrupted_at() {
     let plain: Vec<Value> = expected(id, 6).into_iter().map(|(.., value)| value).collect();
     let events = sides.annals.events(id).await.into_iter().map(|Replayed { value, .. }| value);
     assert_eq!(events.collect::<Vec<_>>(), plain);
+    sides.close().await;
+}
+
+#[tokio::test]
+async fn pekko_reads_what_annals_rebuilt() {
+    let sides = sides(Fencing::Claims).await;
+    let keyspaces = super::shared(Fencing::Claims).get().unwrap();
+    let gold = "rebuilt gold";
+    let events = [0, 1, 2].map(|number| tagged(&format!("gold {number}"), &[gold]));
+    let ids = ["rebuilt-pekko|1", "rebuilt-annals|1"];
+    sides.pekko.persist(ids[0], Mode::Each, &events).await.unwrap();
+    sides.pekko.stop(ids[0]).await.unwrap();
+    sides.annals.persist(ids[1], &[&events]).await;
+    settle().await;
+    let undisturbed = by_pekko(&sides, gold, None).await;
+    assert_eq!(undisturbed.0.len(), 6);
+    for id in ids {
+        forget_tags(&sides, &keyspaces.journal, id, gold).await;
+        let table = format!("{}.all_persistence_ids", keyspaces.journal);
+        let delete = format!("DELETE FROM {table} WHERE persistence_id = '{id}'");
+        sides.pekko.rows(&delete).await.unwrap();
+    }
+    assert_eq!(by_pekko(&sides, gold, None).await.0, []);
+    assert!(!sides.pekko.ids().await.unwrap().iter().any(|listed| ids.contains(&listed.as_str())));
+
+    let settings = super::settings(keyspaces, super::PARTITION, Fencing::Claims);
+    let builder = CassandraStore::builder([annals_servers::cassandra()]).settings(settings);
+    let store = builder.open().await.unwrap();
+    let mut tags = store.rebuild_tags(Execution::Apply);
+    for id in ids {
+        tags.entity(&persistence_id(id)).await.unwrap();
+    }
+    tags.sweep(|_| {}).await.unwrap();
+    let mut list = store.rebuild_ids(Execution::Apply);
+    while list.next().await.unwrap().is_some() {}
+    store.store().close().await.unwrap();
+
+    assert_eq!(by_pekko(&sides, gold, None).await, undisturbed);
+    let listed = sides.pekko.ids().await.unwrap();
+    assert!(ids.iter().all(|id| listed.iter().any(|listed| listed == id)), "{listed:?}");
+    // Its counters go on behind them.
+    sides.pekko.persist(ids[0], Mode::Each, &events).await.unwrap();
+    settle().await;
+    assert_eq!(by_pekko(&sides, gold, None).await.0.len(), 9);
+    assert_eq!(by_annals(&sides, gold, None).await.0.len(), 9);
     sides.close().await;
 }

@@ -83,7 +83,7 @@ async fn application(
         tokio::time::sleep(Duration::from_millis(random.below(300))).await;
         let writer = ids.writer_id();
         let must = log.highest(&id);
-        let Ok(bounds) = claims.begin(&id, &writer).await else { continue };
+        let Ok((bounds, _)) = claims.begin(&id, &writer).await else { continue };
         let highest = bounds.highest;
         assert!(highest >= must, "{id} begins at {highest}: {must} is lost");
         let mut after = bounds.highest;
@@ -264,7 +264,7 @@ async fn dies_after(requests: usize, restarts: bool) -> usize {
 
     // Left waiting for ever at the request that it may not make.
     let died = server.limited(requests, async {
-        let Ok(bounds) = claimant.begin(&id, &w2).await else { return };
+        let Ok((bounds, _)) = claimant.begin(&id, &w2).await else { return };
         let second = append(&ids, &id, bounds.highest, &w2, 2);
         if claimant.append(&second).await.is_ok() {
             log.acknowledged(&second);
@@ -273,7 +273,7 @@ async fn dies_after(requests: usize, restarts: bool) -> usize {
     let made = died.await;
 
     let known = first.range().to;
-    let after = if restarts { owner.begin(&id, &w1).await.unwrap().highest } else { known };
+    let after = if restarts { owner.begin(&id, &w1).await.unwrap().0.highest } else { known };
     let third = append(&ids, &id, after, &w1, 1);
     let mut answer = owner.append(&third).await;
     if answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::OutcomeUnknown) {
@@ -287,7 +287,7 @@ async fn dies_after(requests: usize, restarts: bool) -> usize {
         }
     }
     let next = process(&server, &ids);
-    let bounds = next.begin(&id, &ids.writer_id()).await.unwrap();
+    let (bounds, _) = next.begin(&id, &ids.writer_id()).await.unwrap();
     let fourth = append(&ids, &id, bounds.highest, &ids.writer_id(), 1);
     next.append(&fourth).await.unwrap();
     log.acknowledged(&fourth);
