@@ -41,6 +41,7 @@ mod plain;
 
 mod builder;
 mod journal;
+mod leftovers;
 mod listing;
 mod offset;
 mod offset_store;
@@ -53,6 +54,7 @@ mod tags;
 mod tool;
 
 pub use builder::CassandraBuilder;
+pub use leftovers::ProcessCleanup;
 pub use listing::{IdRebuild, IdRebuildPage};
 pub use partition::{BucketSize, PartitionSize};
 pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};

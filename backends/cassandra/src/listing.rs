@@ -62,10 +62,7 @@ impl IdRebuild {
     /// `Unsupported` where ids are not listed; else as reading and writing. It can be run again.
     pub async fn next(&mut self) -> Result<Option<IdRebuildPage>> {
         let inner = self.store.inner.clone();
-        let _request = match self.execution {
-            Execution::Apply => inner.enter_to_write().await?,
-            Execution::DryRun => inner.enter().await?,
-        };
+        let _request = inner.enter_as(self.execution).await?;
         if !inner.settings.journal.support_all_persistence_ids {
             return Err(Error::unsupported(
                 "ids are not listed: journal.support-all-persistence-ids is off",

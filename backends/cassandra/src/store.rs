@@ -16,6 +16,7 @@ use crate::schema::{self, SchemaReport, Wanted};
 use crate::settings::{CassandraSettings, Fencing};
 use crate::tags::{Background, Backlog, InFlight, Sessions};
 use crate::timeuuid::{TimeUuid, TimeUuids};
+use crate::tool::Execution;
 
 /// How many requests may be under way; closing waits for all of them.
 const REQUESTS_MAX: u32 = 1 << 20;
@@ -150,6 +151,14 @@ impl Inner {
             )));
         }
         self.enter().await
+    }
+
+    /// Lets a tool in.
+    pub(crate) async fn enter_as(&self, execution: Execution) -> Result<SemaphorePermit<'_>> {
+        match execution {
+            Execution::Apply => self.enter_to_write().await,
+            Execution::DryRun => self.enter().await,
+        }
     }
 
     pub(crate) fn is_read_only(&self) -> bool {

@@ -80,6 +80,24 @@ pub(crate) fn mixed<R: Marked>(claim_row: &ClaimRow, number: SeqNr, rows: &[R]) 
     old.filter(|_| number >= claim_row.from_seq && claims().any(|claim| claim.is_none()))
 }
 
+/// Of all rows of a number those that are void, and stay so: their claim is older than the newest, or than
+/// that of the row that counts. `None` if the claim row is out of date.
+pub(crate) fn voids<R: Marked>(
+    claim_row: &ClaimRow,
+    number: SeqNr,
+    rows: Vec<R>,
+) -> Option<Vec<R>> {
+    if outdated(claim_row, &rows) {
+        return None;
+    }
+    let counts = match number < claim_row.from_seq {
+        true => rows.iter().filter_map(|row| row.mark().claim).max(),
+        false => Some(claim_row.claim),
+    };
+    let is_void = |row: &R| row.mark().claim.is_some_and(|claim| Some(claim) < counts);
+    Some(rows.into_iter().filter(is_void).collect())
+}
+
 /// A replay upwards, number by number.
 #[derive(Debug)]
 pub(crate) struct History<R> {
@@ -240,6 +258,29 @@ impl EndSearch {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn void_rows_are_those_that_can_never_count() {
+        let claim_row =
+            ClaimRow { claim: Claim::new(4).unwrap(), from_seq: nr(10), ..ClaimRow::none() };
+        let of = |number: u64, claims: &[i64]| {
+            let mark = |claim: &i64| Mark {
+                seq_nr: nr(number),
+                claim: Claim::new(*claim).filter(|claim| !claim.is_none()),
+                idx: 0,
+                cnt: 0,
+            };
+            let voids = voids(&claim_row, nr(number), claims.iter().map(mark).collect())?;
+            Some(voids.into_iter().map(|row| row.claim.unwrap().get()).collect::<Vec<_>>())
+        };
+        assert_eq!(of(9, &[3]), Some(vec![]), "the only one");
+        assert_eq!(of(9, &[1, 3, 2]), Some(vec![1, 2]));
+        assert_eq!(of(9, &[0, 3]), Some(vec![]), "a JVM's");
+        assert_eq!(of(10, &[3]), Some(vec![3]), "past the newest claim's begin");
+        assert_eq!(of(10, &[4, 3]), Some(vec![3]));
+        assert_eq!(of(11, &[4]), Some(vec![]), "under way, perhaps");
+        assert_eq!(of(10, &[5, 3]), None, "a newer claim");
+    }
 
     impl Marked for Mark {
         fn mark(&self) -> Mark {

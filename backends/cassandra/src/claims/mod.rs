@@ -30,6 +30,8 @@ mod rows;
 mod server;
 mod statements;
 
+mod leftovers;
+
 #[cfg(test)]
 mod simulation;
 

@@ -26,6 +26,7 @@ use crate::error;
 use crate::inserts::{Insert, Placed, of_append};
 use crate::pages::column;
 use crate::partition::Partition;
+use crate::row::EventRow;
 use crate::settings::CassandraSettings;
 use crate::store::now_millis;
 use crate::tags::InFlight;
@@ -53,14 +54,14 @@ impl Ids for RandomIds {
     }
 }
 
-/// The claims of this process, under a fresh name.
+/// The claims of this process, under a fresh name, which tells when it began.
 pub(crate) fn start(
     server: Server,
     settings: &CassandraSettings,
     read_only: bool,
 ) -> Claims<Server> {
     let ids = Arc::new(RandomIds);
-    let process: Arc<str> = ids.writer_id().as_str().into();
+    let process: Arc<str> = server.uuids.draw(now_millis()).uuid().to_string().into();
     let patience = Patience { retry: RetryPolicy::default(), check: settings.request_timeout };
     let claims = Claims::new(process, Arc::new(server), patience, ids);
     if read_only { claims.reading_only() } else { claims }
@@ -168,6 +169,21 @@ impl Server {
     }
 }
 
+/// Rows that make it impossible to tell what happened.
+pub(super) fn refuse_mixed(
+    id: &PersistenceId,
+    claim_row: &ClaimRow,
+    number: SeqNr,
+    rows: &[EventRow],
+) -> Result<()> {
+    let Some(old) = mixed(claim_row, number, rows) else { return Ok(()) };
+    Err(Error::corrupt(format!(
+        "event {number} of {id} is there without a claim and under claim {old}, while claim {} begins at \
+         {}: a JVM wrote beside annals, and which one counts is not known",
+        claim_row.claim, claim_row.from_seq
+    )))
+}
+
 #[async_trait]
 impl Tables for Server {
     type Prepared = Rows;
@@ -207,13 +223,7 @@ impl Tables for Server {
         let floor = search.nothing().highest.max(SeqNr::FIRST);
         let mut rows = RowsDown::new(self, id.clone(), floor).await?;
         while let Some((number, rows)) = rows.next(self).await? {
-            if let Some(old) = mixed(claim_row, number, &rows) {
-                return Err(Error::corrupt(format!(
-                    "event {number} of {id} is there without a claim and under claim {old}, while claim \
-                     {} begins at {}: a JVM wrote beside annals, and which one counts is not known",
-                    claim_row.claim, claim_row.from_seq
-                )));
-            }
+            refuse_mixed(id, claim_row, number, &rows)?;
             match search.take(number, rows) {
                 Found::More => {}
                 Found::End(end) => return Ok(Some(end)),

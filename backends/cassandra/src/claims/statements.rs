@@ -34,6 +34,13 @@ pub(crate) struct Statements {
     pub(super) insert_revocation: Statement,
     pub(super) select_revocations: Statement,
     pub(super) select_revocations_of: Statement,
+    /// A row by its full key.
+    pub(super) delete_row: Statement,
+    /// All processes; whose each claim is.
+    pub(super) scan_processes: Statement,
+    pub(super) scan_claimants: Statement,
+    /// All rows of a process: later than every insertion.
+    pub(super) delete_process: Statement,
 }
 
 impl Statements {
@@ -41,6 +48,7 @@ impl Statements {
         use Profile::{Conditional, Read, Serial, Write};
         let keyspace = &settings.journal.keyspace;
         let claims = format!("{keyspace}.{CLAIMS_TABLE}");
+        let messages = format!("{keyspace}.{}", settings.journal.table);
         let writers = format!("{keyspace}.{WRITERS_TABLE}");
         let columns = "claim, writer, from_seq, deleted_to";
         let select = format!("SELECT {columns} FROM {claims} WHERE persistence_id = ?");
@@ -80,6 +88,19 @@ impl Statements {
             select_revocations_of: Statement::new(
                 Read,
                 format!("{revocations} AND persistence_id IN ?"),
+            ),
+            delete_row: Statement::new(
+                Write,
+                format!(
+                    "DELETE FROM {messages} WHERE persistence_id = ? AND partition_nr = ? \
+                     AND sequence_nr = ? AND timestamp = ?"
+                ),
+            ),
+            scan_processes: Statement::new(Read, format!("SELECT DISTINCT writer FROM {writers}")),
+            scan_claimants: Statement::new(Read, format!("SELECT writer FROM {claims}")),
+            delete_process: Statement::new(
+                Write,
+                format!("DELETE FROM {writers} USING TIMESTAMP 2 WHERE writer = ?"),
             ),
         }
     }

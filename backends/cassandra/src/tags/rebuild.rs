@@ -126,10 +126,7 @@ impl TagRebuild {
     /// when the entity is stopped. Else as reading and writing.
     pub async fn entity(&mut self, id: &PersistenceId) -> Result<()> {
         let inner = self.store.inner.clone();
-        let _request = match self.execution {
-            Execution::Apply => inner.enter_to_write().await?,
-            Execution::DryRun => inner.enter().await?,
-        };
+        let _request = inner.enter_as(self.execution).await?;
         if !inner.settings.events_by_tag.enabled {
             return Err(Error::unsupported("there are no tag rows: events-by-tag.enabled is off"));
         }

@@ -5,6 +5,7 @@
 mod claims;
 mod conformance;
 mod flavours;
+mod leftovers;
 mod pekko;
 mod races;
 mod rebuild;

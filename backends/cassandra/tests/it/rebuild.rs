@@ -418,6 +418,39 @@ async fn an_entity_that_runs_meanwhile_is_refused() {
     assert!(done[0].is_unchanged(), "{done:?}");
 }
 
+/// Tables of the plugin before 0.80 have tags in columns of their own, and no tables of tags: a rebuild is
+/// their migration.
+#[tokio::test]
+async fn tags_of_old_tables_are_migrated() {
+    let mut settings = support::settings("rebuild_old").with_fencing(Fencing::Off);
+    settings.events_by_tag.first_time_bucket_millis = beginning();
+    settings.tag_writers = TagWriters::Own;
+    let (tag, ids) = (unique(), ids(1));
+    let store = support::open(settings.clone()).await.unwrap();
+    let journal = store.store().journal;
+    journal.append(append(&ids[0], 0, "w", &["a", "b", "c"], &[])).await.unwrap();
+    let keyspace = settings.journal.keyspace.clone();
+    let tables = Tables { session: session().await, keyspace };
+    tables.run("ALTER TABLE KS.messages ADD tag1 text").await;
+    let events = tables.run("SELECT sequence_nr, timestamp FROM KS.messages").await;
+    for row in &events[..2] {
+        let [number, at] = [0, 1].map(|index| row.columns[index].as_ref().unwrap().to_string());
+        let cql = format!(
+            "UPDATE KS.messages SET tag1 = '{tag}' WHERE persistence_id = '{}' AND partition_nr = 0 \
+             AND sequence_nr = {number} AND timestamp = {at}",
+            ids[0],
+        );
+        tables.run(&cql).await;
+    }
+    store.store().close().await.unwrap();
+
+    let store = support::open(settings).await.unwrap();
+    let done = rebuild(&store, &ids, Execution::Apply).await.unwrap();
+    assert_eq!((done[0].rows, done[0].written, done[0].removed), (2, 2, 0));
+    let found = tagged(&store.store(), &tag).await;
+    assert_eq!(found, [1, 2].map(|number| (ids[0].to_string(), number)));
+}
+
 #[tokio::test]
 async fn ids_that_are_not_listed_are_found_in_their_events() {
     let (tag, ids) = (unique(), ids(4));

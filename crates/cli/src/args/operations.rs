@@ -133,7 +133,7 @@ pub(crate) struct Backup {
 #[derive(Debug, Args)]
 pub(crate) struct Cleanup {
     /// The entities.
-    #[arg(required = true, value_name = "ID")]
+    #[arg(required_unless_present = "claims", value_name = "ID")]
     pub(crate) ids: Vec<String>,
     #[command(flatten)]
     pub(crate) mode: CleanupMode,
@@ -156,6 +156,12 @@ pub(crate) struct CleanupMode {
     /// appends, which takes a scan of the table for each ID. For stores on DynamoDB.
     #[arg(long, value_name = "DAYS")]
     pub(crate) tombstones: Option<u32>,
+    /// Events and snapshots stay; what `fencing = claims` left behind goes, beside running services too: rows
+    /// of appends that no history has, of the entities, or without ID of all; and without ID the rows of
+    /// processes that were opened more than DAYS days ago and own no entity (one that still runs must then
+    /// open its store anew to be quick). For stores on Cassandra.
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) claims: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `annals cleanup`: deletes the old events and snapshots of entities together, so that what is left can
 //! still be recovered. Everything is planned, and what has to stay is read, before anything is deleted.
 
+mod claims;
 mod tombstones;
 
 use annals::{
@@ -26,6 +27,9 @@ pub(crate) async fn run(
     let ids = args.ids.into_iter().map(PersistenceId::new).collect::<Result<Vec<_>>>()?;
     if let Some(days) = args.mode.tombstones {
         return Box::pin(tombstones::run(ids, days, session, output, report)).await;
+    }
+    if let Some(days) = args.mode.claims {
+        return Box::pin(claims::run(ids, days, session, output, report)).await;
     }
     let keep = args.mode.keep();
     let work = async |store: Store| {

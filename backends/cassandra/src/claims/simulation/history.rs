@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use annals_core::{Append, AppendId, PersistenceId, SeqNr};
 use parking_lot::Mutex;
 
-use super::server::Read;
+use super::replay::Read;
 
 #[derive(Debug, Default)]
 struct State {

@@ -3,6 +3,7 @@
 //! seed repeats a run.
 
 mod history;
+mod replay;
 mod server;
 
 use std::collections::HashSet;
@@ -149,7 +150,7 @@ async fn reader(claims: Arc<Claims<Server>>, id: PersistenceId, log: Arc<Log>, s
     loop {
         tokio::time::sleep(Duration::from_millis(random.below(150))).await;
         let must = log.highest(&id);
-        if let Ok(read) = server::read(&claims, &id).await {
+        if let Ok(read) = replay::read(&claims, &id).await {
             log.delivered(&id, &read.events);
             assert!(
                 !read.complete || read.end >= must,
@@ -157,6 +158,19 @@ async fn reader(claims: Arc<Claims<Server>>, id: PersistenceId, log: Arc<Log>, s
                 read.end
             );
         }
+    }
+}
+
+/// Clears up what claims leave behind, and may be late with it.
+async fn cleaner(server: Arc<Server>, entities: [PersistenceId; 2], seed: u64) {
+    let mut random = Random::new(seed);
+    loop {
+        tokio::time::sleep(Duration::from_millis(random.below(400))).await;
+        for id in &entities {
+            // One that failed is run again.
+            let _ = server.clean_voids(id).await;
+        }
+        server.forget_process().await;
     }
 }
 
@@ -171,6 +185,10 @@ async fn run(seed: u64) -> usize {
     let mut readers = tokio::task::JoinSet::new();
     for id in &entities {
         readers.spawn(reader(reading.clone(), id.clone(), log.clone(), random.next()));
+    }
+    let mut cleaners = tokio::task::JoinSet::new();
+    if seed % 2 == 1 {
+        cleaners.spawn(cleaner(server.clone(), entities.clone(), random.next()));
     }
     let mut living = Vec::new();
     for _ in 0..5 {
@@ -190,12 +208,12 @@ async fn run(seed: u64) -> usize {
     }
     living.clear();
     assert!(readers.try_join_next().is_none(), "a reader ended: see above");
-    drop(readers);
+    drop((readers, cleaners));
     server.heal();
     let last = process(&server, &ids);
     for id in &entities {
         last.settle(id).await.unwrap();
-        let read = server::read(&last, id).await.unwrap();
+        let read = replay::read(&last, id).await.unwrap();
         assert!(read.complete, "nobody else claims {id}, and its last append is still doubtful");
         log.agrees(id, &read);
     }
@@ -291,7 +309,7 @@ async fn dies_after(requests: usize, restarts: bool) -> usize {
     let fourth = append(&ids, &id, bounds.highest, &ids.writer_id(), 1);
     next.append(&fourth).await.unwrap();
     log.acknowledged(&fourth);
-    let read = server::read(&next, &id).await.unwrap();
+    let read = replay::read(&next, &id).await.unwrap();
     assert!(read.complete);
     log.agrees(&id, &read);
     made

@@ -13,8 +13,7 @@ use tokio::sync::mpsc;
 use crate::claims::check::Question;
 use crate::claims::claim::{Claim, ClaimRow};
 use crate::claims::claimant::{End, NewClaim, Written};
-use crate::claims::driver::Claims;
-use crate::claims::history::{EndSearch, Found, History, Mark, Marked, Next};
+use crate::claims::history::{EndSearch, Found, Mark, Marked, voids};
 use crate::claims::owner::Attempt;
 use crate::claims::tables::{Inserted, Revocations, Strength, Tables};
 
@@ -47,8 +46,8 @@ impl Random {
 /// A row; the append id stands for the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
-    mark: Mark,
-    event: AppendId,
+    pub(super) mark: Mark,
+    pub(super) event: AppendId,
     /// Draws of timeuuids: rows of two tries are two rows.
     stamp: u64,
 }
@@ -65,6 +64,9 @@ struct Replica {
     deleted_to: HashMap<PersistenceId, SeqNr>,
     alive: HashSet<String>,
     revoked: HashSet<(String, PersistenceId, Claim)>,
+    /// Tombstones: of rows, by their draws, and of processes.
+    removed: HashSet<u64>,
+    forgotten: HashSet<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ enum Mutation {
     Rows(PersistenceId, Vec<Row>),
     Deletion(PersistenceId, SeqNr),
     Revocation(String, PersistenceId, Claim),
+    Removal(PersistenceId, HashSet<u64>),
+    Forgetting(String),
 }
 
 impl Replica {
@@ -81,7 +85,8 @@ impl Replica {
                 let deleted_to = self.deleted_to.get(&id).copied().unwrap_or_default();
                 let stored = self.rows.entry(id).or_default();
                 for row in rows {
-                    if row.mark.seq_nr > deleted_to && !stored.contains(&row) {
+                    let removed = self.removed.contains(&row.stamp);
+                    if row.mark.seq_nr > deleted_to && !removed && !stored.contains(&row) {
                         stored.push(row);
                     }
                 }
@@ -94,6 +99,13 @@ impl Replica {
             Mutation::Revocation(process, id, claim) => {
                 self.revoked.insert((process, id, claim));
             }
+            Mutation::Removal(id, stamps) => {
+                self.rows.entry(id).or_default().retain(|row| !stamps.contains(&row.stamp));
+                self.removed.extend(stamps);
+            }
+            Mutation::Forgetting(process) => {
+                self.forgotten.insert(process);
+            }
         }
     }
 }
@@ -102,6 +114,8 @@ impl Replica {
 struct State {
     replicas: [Replica; 3],
     claims: HashMap<PersistenceId, ClaimRow>,
+    /// Every process that ever entered.
+    processes: Vec<String>,
 }
 
 /// The server, as every process sees it.
@@ -142,7 +156,9 @@ impl Server {
 
     /// The process's own row, which it waits for when it starts.
     pub(super) fn enter(&self, process: &str) {
-        for replica in &mut self.state.lock().replicas {
+        let mut state = self.state.lock();
+        state.processes.push(process.to_owned());
+        for replica in &mut state.replicas {
             replica.alive.insert(process.to_owned());
         }
     }
@@ -230,7 +246,7 @@ impl Server {
     }
 
     /// Reads the rows of a number from two replicas, which have the same ones afterwards.
-    async fn rows(&self, id: &PersistenceId, number: SeqNr) -> Result<Vec<Row>> {
+    pub(super) async fn rows(&self, id: &PersistenceId, number: SeqNr) -> Result<Vec<Row>> {
         tokio::time::sleep(Duration::from_millis(self.below(4))).await;
         if self.one_in(60) {
             return Err(Error::unavailable("a read timed out"));
@@ -242,15 +258,19 @@ impl Server {
             .filter_map(|r| state.replicas[*r].deleted_to.get(id).copied())
             .max()
             .unwrap_or_default();
+        let removed = pair.iter().flat_map(|r| state.replicas[*r].removed.iter().copied());
+        let removed: HashSet<u64> = removed.collect();
         let mut rows: Vec<Row> = Vec::new();
         for replica in pair {
             for row in state.replicas[replica].rows.get(id).into_iter().flatten() {
-                if row.mark.seq_nr == number && number > deleted_to && !rows.contains(row) {
+                let lives = number > deleted_to && !removed.contains(&row.stamp);
+                if row.mark.seq_nr == number && lives && !rows.contains(row) {
                     rows.push(*row);
                 }
             }
         }
         for replica in pair {
+            state.replicas[replica].take(Mutation::Removal(id.clone(), removed.clone()));
             state.replicas[replica].take(Mutation::Rows(id.clone(), rows.clone()));
         }
         rows.sort_by_key(|row| row.stamp);
@@ -274,6 +294,33 @@ impl Server {
     pub(super) fn remove_rows(&self, id: &PersistenceId, to: SeqNr) {
         let (server, id) = (self.me.upgrade().unwrap(), id.clone());
         tokio::spawn(async move { server.mutate(Mutation::Deletion(id, to)).await });
+    }
+
+    /// Removes void rows.
+    pub(super) async fn clean_voids(&self, id: &PersistenceId) -> Result<()> {
+        let row = self.read_claim(id, Strength::Serial).await?;
+        for number in self.numbers(id) {
+            let Some(voids) = voids(&row, number, self.rows(id, number).await?) else { break };
+            let stamps: HashSet<u64> = voids.iter().map(|row| row.stamp).collect();
+            if !stamps.is_empty() {
+                self.mutate(Mutation::Removal(id.clone(), stamps)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the rows of a process that no claim names, dead or alive.
+    pub(super) async fn forget_process(&self) {
+        let process = {
+            let state = self.state.lock();
+            let chosen = usize::try_from(self.below(64)).unwrap();
+            let process = state.processes.get(chosen % state.processes.len().max(1)).cloned();
+            process.filter(|process| state.claims.values().all(|row| *row.process != **process))
+        };
+        if let Some(process) = process {
+            tokio::time::sleep(Duration::from_millis(self.below(100))).await;
+            self.mutate(Mutation::Forgetting(process)).await;
+        }
     }
 
     fn count(&self) {
@@ -413,7 +460,11 @@ impl Tables for Server {
         }
         let mut found = Revocations::default();
         let state = self.state.lock();
-        for replica in self.pair() {
+        let pair = self.pair();
+        if pair.iter().any(|replica| state.replicas[*replica].forgotten.contains(process)) {
+            return Ok(found);
+        }
+        for replica in pair {
             let replica = &state.replicas[replica];
             found.alive |= replica.alive.contains(process);
             for (of, id, claim) in &replica.revoked {
@@ -427,43 +478,5 @@ impl Tables for Server {
             }
         }
         Ok(found)
-    }
-}
-
-/// What a reader got.
-pub(super) struct Read {
-    pub(super) deleted_to: SeqNr,
-    pub(super) events: Vec<(SeqNr, AppendId)>,
-    pub(super) end: SeqNr,
-    /// Whether nothing is left that may still become void.
-    pub(super) complete: bool,
-}
-
-/// Reads an entity as a replay does.
-pub(super) async fn read(claims: &Claims<Server>, id: &PersistenceId) -> Result<Read> {
-    let tables = claims.tables();
-    'again: loop {
-        let row = tables.read_claim(id, Strength::Quorum).await?;
-        let deleted_to = row.deleted_to;
-        let mut history = History::after(row.clone(), deleted_to, deleted_to);
-        loop {
-            match history.take(tables.rows(id, history.next()).await?) {
-                Next::More => {}
-                Next::End | Next::Earlier(_) => break,
-                Next::Outdated => continue 'again,
-            }
-        }
-        let stands = claims.stands(id, &row).await?;
-        let now = tables.read_claim(id, Strength::Quorum).await?;
-        if row.claim.is_none() && !now.claim.is_none() || history.end() < now.deleted_to {
-            continue;
-        }
-        let mut rows = history.permanent();
-        if stands {
-            rows.extend(history.doubtful());
-        }
-        let end = history.end();
-        let events = rows.into_iter().map(|row| (row.mark.seq_nr, row.event)).collect();
-        return Ok(Read { deleted_to, events, end, complete: stands });
     }
 }
