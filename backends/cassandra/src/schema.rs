@@ -349,7 +349,13 @@ pub(crate) async fn check(session: &Session, settings: &CassandraSettings) -> Re
         let columns = columns_of(session, &table.keyspace, &table.name).await?;
         let name = format!("{}.{}", table.keyspace, table.name);
         if columns.is_empty() {
-            report.missing.push(format!("table {name}"));
+            let missing = match keyspace_exists(session, &table.keyspace).await? {
+                true => format!("table {name}"),
+                false => format!("keyspace {}", table.keyspace),
+            };
+            if !report.missing.contains(&missing) {
+                report.missing.push(missing);
+            }
         } else {
             // Metadata and tags came with later versions of the plugin; both are optional.
             let optional = |column: &str| column.starts_with("meta") || column == "properties";

@@ -132,3 +132,63 @@ fn a_configuration_makes_and_opens_the_store_that_it_names() {
     assert_eq!(rows(&run(&path, &["events", "list", "a|1"], "")).len(), 1);
     assert_eq!(rows(&run(&path, &["health"], ""))[0]["healthy"], true);
 }
+
+#[test]
+fn wrong_input_is_told_with_what_to_do() {
+    let address = annals_servers::cassandra();
+    let name = format!("annals_cli_wrong_{}", std::process::id());
+    let url = |more: &str| {
+        format!("cassandra://{address}?journal.keyspace={name}&snapshot.keyspace={name}_s{more}")
+    };
+    let refused = |url: &str, code: i32, said: &[&str]| {
+        for command in [&["events", "list", "a|1"][..], &["tags", "rebuild", "--all", "--yes"]] {
+            let output = annals(url, command, "");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(code), "{command:?}: {stderr}");
+            assert!(output.stdout.is_empty(), "{output:?}");
+            assert!(!stderr.contains("panicked"), "{stderr}");
+            for said in said {
+                assert!(stderr.contains(said), "{said:?} is not in {stderr}");
+            }
+        }
+    };
+
+    refused(&url(""), 3, &["lacks", &format!("keyspace {name}"), "schema create"]);
+    // Without tags and a list of ids, so that tables are missing where they are asked for.
+    let few = "&events-by-tag.enabled=off&journal.support-all-persistence-ids=off";
+    rows(&annals(&url(few), &["schema", "create", "--yes"], ""));
+    rows(&annals(&url(few), &["events", "append", "a|1"], "{\"payload\": \"one\"}\n"));
+    refused(&url(""), 3, &["lacks", "tag_views", "all_persistence_ids", "schema create"]);
+    refused(&url("&journal.table=other"), 3, &["lacks", &format!("{name}.other"), "schema create"]);
+    rows(&annals(&url(""), &["schema", "create", "--yes"], ""));
+    let made_with = ["was made with target-partition-size = 500000, not 7", &name];
+    refused(&url("&journal.target-partition-size=7"), 3, &made_with);
+    refused(
+        &url("&events-by-tag.bucket-size=Day"),
+        3,
+        &["was made with bucket-size = Hour, not Day"],
+    );
+    refused(&url("&jurnal.table=x"), 3, &["jurnal.table"]);
+    let nobody = format!("cassandra://127.0.0.1:1?journal.keyspace={name}");
+    refused(&nobody, 5, &["127.0.0.1:1"]);
+
+    // What never was listed or tagged is found in the events.
+    let listed = rows(&annals(&url(""), &["ids", "rebuild"], ""));
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!(
+        (&listed[0]["persistence_id"], &listed[0]["dry_run"]),
+        (&"a|1".into(), &true.into())
+    );
+    assert_eq!(rows(&annals(&url(""), &["ids", "rebuild", "--yes"], "")).len(), 1);
+    assert_eq!(rows(&annals(&url(""), &["ids", "list"], "")).len(), 1);
+
+    // Of each run above that wrote, a process is left; none of them owns `a|1` but one.
+    let cleaned = rows(&annals(&url(""), &["cleanup", "--claims", "0"], ""));
+    assert!(cleaned.iter().all(|row| row["process"].is_string()), "{cleaned:?}");
+    assert!(!cleaned.is_empty());
+    assert!(rows(&annals(&url(""), &["cleanup", "--claims", "1", "--yes"], "")).is_empty());
+    let removed = rows(&annals(&url(""), &["cleanup", "--claims", "0", "--yes"], ""));
+    assert!(removed.len() >= cleaned.len(), "{removed:?}");
+    let elsewhere = annals("memory:", &["cleanup", "--claims", "1"], "");
+    assert_eq!(elsewhere.status.code(), Some(3), "{elsewhere:?}");
+}
