@@ -99,12 +99,6 @@ impl SharedCheck {
         revoked: &HashSet<(PersistenceId, Claim)>,
     ) -> Vec<(Ticket, Verdict)> {
         self.partition_rows = self.partition_rows.max(revoked.len());
-        if !alive {
-            tracing::error!(
-                "a clean-up removed this process from annals_writers while it ran: each append is in doubt first, \
-                 and settled by a new claim, until the store is opened again"
-            );
-        }
         let covered = self.in_flight.remove(&number).unwrap_or_default();
         let verdict = |waiting: Waiting| {
             let passed = alive && !revoked.contains(&(waiting.id, waiting.claim));

@@ -22,6 +22,8 @@ struct State {
     failed: bool,
     /// A check is about to begin, for all that wait by then.
     begins: bool,
+    /// It was told that this process's rows are gone.
+    gone: bool,
 }
 
 /// The checks of one process.
@@ -94,7 +96,16 @@ impl<T: Tables> Checks<T> {
     fn answered(&self, number: u64, answer: Result<super::tables::Revocations>) {
         let mut state = self.state.lock();
         let verdicts = match answer {
-            Ok(found) => state.check.answered(number, found.alive, &found.revoked),
+            Ok(found) => {
+                if !found.alive && !std::mem::replace(&mut state.gone, true) {
+                    tracing::error!(
+                        process = %self.process,
+                        "a clean-up removed this process from annals_writers while it ran: nothing is lost, but \
+                         each append is in doubt first, and settled by a new claim, until the store is opened again"
+                    );
+                }
+                state.check.answered(number, found.alive, &found.revoked)
+            }
             Err(_) => {
                 state.check.failed(number);
                 state.failed = true;

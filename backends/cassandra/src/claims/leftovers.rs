@@ -23,6 +23,7 @@ use annals_core::{Error, PersistenceId, Result, SeqNr};
 use scylla::response::PagingState;
 use scylla::value::CqlTimeuuid;
 
+use super::claim::Claim;
 use super::history::voids;
 use super::rows::RowsDown;
 use super::server::{Server, refuse_mixed};
@@ -50,7 +51,8 @@ impl Server {
         let mut removed = 0;
         'again: for _ in 0..TRIES_MAX {
             let claim_row = self.read_claim(id, Strength::Serial).await?;
-            if claim_row.claim.is_none() {
+            if claim_row.claim <= Claim::NONE.next() {
+                // Nobody ever lost it.
                 return Ok(removed);
             }
             let mut found = 0;
