@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{
     AppName, BehaviorVersion, Builder, Region, SharedCredentialsProvider, SharedHttpClient,
-    StalledStreamProtectionConfig,
+    SharedInterceptor, StalledStreamProtectionConfig,
 };
 
 use crate::client::{Client, ClockWatch, WatchClock};
@@ -125,12 +125,13 @@ impl DynamoDbBuilder {
             .region(Region::new(settings.region.clone()))
             .credentials_provider(provider)
             .http_client(http)
-            .interceptor(WatchClock(clock.clone()))
             // The one place that retries is ours: a retry inside the SDK would hide that an earlier
             // attempt may have been stored.
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts(settings))
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        // Permanent: the SDK need not look before each step of a request whether it was disabled.
+        config.push_interceptor(SharedInterceptor::permanent(WatchClock(clock.clone())));
         config.set_endpoint_url(settings.endpoint_url());
         if !settings.user_agent.is_empty() {
             let name = AppName::new(settings.user_agent.clone()).map_err(|error| {

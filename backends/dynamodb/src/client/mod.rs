@@ -15,6 +15,7 @@ mod stats;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +124,7 @@ impl Client {
         let mut retry = self.retry.start(self.jitter.clone());
         let since = Instant::now();
         loop {
-            let error = match self.one(attempt()).await {
+            let error = match self.one(Box::pin(attempt())).await {
                 Ok(answer) => return Ok(answer),
                 Err(Failure::Throttled(error) | Failure::Busy(error) | Failure::Unknown(error)) => {
                     error
@@ -155,7 +156,7 @@ impl Client {
         let since = Instant::now();
         let mut unknown = false;
         loop {
-            let (error, repeat) = match self.one(attempt()).await {
+            let (error, repeat) = match self.one(Box::pin(attempt())).await {
                 Ok(_) => return Ok(Write::Done),
                 Err(Failure::Condition(item)) => return Ok(Write::Condition(item)),
                 Err(Failure::Cancelled(reasons)) => match cancelled(&reasons) {
@@ -210,8 +211,9 @@ impl Client {
         since.elapsed().saturating_add(delay) < self.operation_timeout
     }
 
-    /// One attempt, when there is room for it.
-    async fn one<T, F>(&self, attempt: F) -> Result<T, Failure>
+    /// One attempt, when there is room for it. Boxed: a request of the SDK is some kilobytes, of which every
+    /// future that holds it by value would have a copy to move about, and each operation has several.
+    async fn one<T, F>(&self, attempt: Pin<Box<F>>) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
