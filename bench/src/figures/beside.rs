@@ -38,11 +38,13 @@ pub(super) fn their_p99_millis(figures: &Figures) -> f64 {
 }
 
 impl Bench {
-    /// The recovery of one history by `store` and by the plugin, which share their tables.
+    /// The recovery of one history by `store` and by the plugin, which share their tables; the first `warmed`
+    /// rounds do not count.
     pub(super) async fn recoveries_beside_pekko(
         &mut self,
         store: &Store,
         pekko: &PekkoSystem,
+        warmed: usize,
         reach: f64,
     ) -> Result<()> {
         let entity = Entity::new(1);
@@ -53,14 +55,14 @@ impl Bench {
             target.append_all(&entity, first, payloads).await?;
         }
         let mut ratios = Vec::new();
-        for round in 0..self.plan.rounds + 2 {
+        for round in 0..self.plan.rounds + warmed {
             let theirs = async { Ok(pekko.bench_recover(entity.id.as_str(), 1).await?) };
             let (ours, theirs) = in_turns(round, recover(store, &entity), theirs).await?;
             let theirs = theirs.first().ok_or("no recovery was measured")?;
             if theirs.events != RECOVERED {
                 return Err(format!("Pekko recovered {} events", theirs.events).into());
             }
-            if round > 1 {
+            if round >= warmed {
                 self.report.note(format!(
                     "recovery {round} of {RECOVERED} events: annals {ours:.0?}, Pekko {:.0?}",
                     theirs.time

@@ -66,7 +66,7 @@ impl Bench {
         settings.snapshot.keyspace = keyspaces.snapshots.clone();
         let builder = CassandraStore::builder([address.as_str()]).settings(settings);
         builder.create_schema().await?;
-        self.recoveries_beside_pekko(&builder.open().await?.store(), &pekko, 3.0).await
+        self.recoveries_beside_pekko(&builder.open().await?.store(), &pekko, 2, 3.0).await
     }
 
     async fn beside_pekko(

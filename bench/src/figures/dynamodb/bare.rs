@@ -1,5 +1,5 @@
-//! The bare SDK: a plain `PutItem` of an item with the very attributes that the store writes, without a
-//! condition and without a word about what becomes of it.
+//! The bare SDK: a `PutItem` of an item with the very attributes that the store writes, without a word about
+//! what becomes of it; plain, or under the store's condition, which shows what that costs the server.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use bytes::Bytes;
 
 use super::target;
@@ -77,12 +77,20 @@ pub(super) struct Bare {
     pub(super) sdk: Client,
     pub(super) template: Template,
     pub(super) journal: String,
+    /// Whether the key must be free, and the answer brings along what is in the way.
+    pub(super) conditional: bool,
 }
 
 impl Target for Bare {
     async fn append(&self, entity: &Entity, seq_nr: u64, payload: Bytes) -> Result<()> {
         let item = self.template.item(&self.journal, entity, seq_nr, &payload);
-        self.sdk.put_item().table_name(TABLE).set_item(Some(item)).send().await?;
+        let mut put = self.sdk.put_item().table_name(TABLE).set_item(Some(item));
+        if self.conditional {
+            put = put.condition_expression("attribute_not_exists(par)");
+            let old = ReturnValuesOnConditionCheckFailure::AllOld;
+            put = put.return_values_on_condition_check_failure(old);
+        }
+        put.send().await?;
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use crate::figures::Bench;
 use crate::number::float;
 use crate::payload::payload;
 use crate::report::Reach;
+use crate::turns::in_turns;
 
 /// The events of which requests are counted.
 const COUNTED: u64 = 1_000;
@@ -31,10 +32,10 @@ impl Bench {
         let (mut rates, mut cpu) = (vec![], vec![]);
         for round in 0..=self.plan.rounds {
             let store = open(&endpoint, "journal").await?;
-            let ours = drive(target(&store), load).await?;
             let (sdk, journal) = (sdk(&endpoint), "journal".to_owned());
-            let bare = Bare { sdk, template: template.clone(), journal };
-            let bare = drive(Arc::new(bare), load).await?;
+            let bare = Bare { sdk, template: template.clone(), journal, conditional: false };
+            let bare = drive(Arc::new(bare), load);
+            let (bare, ours) = in_turns(round, bare, drive(target(&store), load)).await?;
             if round > 0 {
                 self.report.note(format!("client {round}, annals: {}", ours.summary()));
                 self.report.note(format!("client {round}, bare SDK: {}", bare.summary()));

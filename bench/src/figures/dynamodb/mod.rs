@@ -26,6 +26,12 @@ pub use replay::heap_of_replay as heap_of_dynamodb_replay;
 /// Appends in flight, an entity each.
 const WRITERS: u64 = 64;
 
+/// The rounds before those that count: they warm the compilers of the server, and of the application
+/// beside us.
+const WARMED: usize = 2;
+/// The same of recoveries, which are a hundred requests each: until then each one is quicker than the last.
+const RECOVERIES_WARMED: usize = 16;
+
 /// A figure of the store on DynamoDB, or a group of figures that one measurement gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DynamoDbFigure {

@@ -6,12 +6,13 @@ use annals_dynamodb::DynamoDb;
 use annals_interop::{App, Appends, PekkoSystem, Tables};
 
 use super::super::beside::{cpu_micros, their_cpu_micros, their_p99_millis};
-use super::{Server, WRITERS, target};
+use super::{RECOVERIES_WARMED, Server, WARMED, WRITERS, target};
 use crate::Result;
 use crate::driver::drive;
 use crate::figures::Bench;
 use crate::number::{count, rate};
 use crate::report::Reach;
+use crate::turns::in_turns;
 
 impl Bench {
     pub(super) async fn dynamodb_pekko(&mut self, server: &mut Server) -> Result<()> {
@@ -26,7 +27,7 @@ impl Bench {
             .open()
             .await?;
         self.appends_beside_pekko(server, &pekko).await?;
-        self.recoveries_beside_pekko(&store.store(), &pekko, 2.0).await
+        self.recoveries_beside_pekko(&store.store(), &pekko, RECOVERIES_WARMED, 2.0).await
     }
 
     async fn appends_beside_pekko(
@@ -37,9 +38,7 @@ impl Bench {
         let load = self.load(WRITERS);
         let events = if self.plan.quick { 640 } else { 12_800 };
         let (mut rates, mut cpu, mut slowest) = (vec![], vec![], vec![]);
-        // The first rounds warm the application's compilers.
-        for round in 0..self.plan.rounds + 2 {
-            let ours = drive(target(&server.fresh().await?), load).await?;
+        for round in 0..self.plan.rounds + WARMED {
             let theirs = Appends {
                 prefix: format!("warm{round}-"),
                 entities: WRITERS,
@@ -48,10 +47,12 @@ impl Bench {
                 event_bytes: count(load.payload_bytes),
                 tags: Vec::new(),
             };
-            let theirs = pekko.bench_append(&theirs).await?;
+            let store = target(&server.fresh().await?);
+            let theirs = async { Ok(pekko.bench_append(&theirs).await?) };
+            let (ours, theirs) = in_turns(round, drive(store, load), theirs).await?;
             let their_rate = rate(theirs.events, theirs.time);
             let (their_cpu, their_p99) = (their_cpu_micros(&theirs), their_p99_millis(&theirs));
-            if round > 1 {
+            if round >= WARMED {
                 self.report.note(format!("Pekko {round}, annals: {}", ours.summary()));
                 self.report.note(format!(
                     "Pekko {round}, the plugin: {their_rate:.0} events/s, p99 {their_p99:.2} ms, \
