@@ -12,7 +12,9 @@ use annals_pekko::ManifestNames;
 
 use crate::settings::{ClientSettings, Settings};
 
-use value::{credentials, endpoint, flag, holes, ids, key, millis, parse, parsed, protocol, text};
+use value::{
+    bytes, credentials, endpoint, flag, holes, ids, key, millis, parse, parsed, protocol, text,
+};
 
 /// Where a setting stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,7 +75,7 @@ const NAMES: &[(&str, Effect)] = &[
     ("aws-secret-access-key", Reaches(|c, v| key(c, |_, secret| v.clone_into(secret)))),
     ("aws-api-limits.max-batch-get", Reaches(|c, v| parsed(&mut c.limits.max_batch_get, v))),
     ("aws-api-limits.max-batch-write", Reaches(|c, v| parsed(&mut c.limits.max_batch_write, v))),
-    ("aws-api-limits.max-item-size", Reaches(|c, v| parsed(&mut c.limits.max_item_size, v))),
+    ("aws-api-limits.max-item-size", Reaches(|c, v| bytes(&mut c.limits.max_item_size, v))),
     ("log-config", Sets(|s, v| flag(&mut s.log_config, v))),
     (
         "aws-client-config.client-execution-timeout",

@@ -190,11 +190,11 @@ mod tests {
             my-dynamodb-journal = ${dynamodb-journal} {
               journal-table = events, journal-name = j2, endpoint = "http://localhost:1"
               aws-access-key-id = me, aws-secret-access-key = hidden
-              aws-client-config.request-timeout = 250, replay-dispatcher = x, typo = 1
+              aws-client-config.request-timeout = 250 ms, replay-dispatcher = x, typo = 1
               event-adapter-bindings { "java.lang.String" = [a, b] }
             }
             my-dynamodb-snapshot-store = ${dynamodb-snapshot-store} {
-              snapshot-table = states, aws-api-limits.max-item-size = 7
+              snapshot-table = states, aws-api-limits.max-item-size = 300 kB
             }
             "#,
         )
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(settings.client.limits.max_item_size, 400_000);
         // Its section stands for itself, as with Pekko.
         let snapshots = settings.snapshot_client.as_ref().unwrap();
-        assert_eq!((snapshots.limits.max_item_size, &snapshots.endpoint), (7, &None));
+        assert_eq!((snapshots.limits.max_item_size, &snapshots.endpoint), (300_000, &None));
         assert_eq!(snapshots.credentials, Credentials::Chain);
         let notable: Vec<String> =
             reports.iter().filter(|key| key.is_notable()).map(ToString::to_string).collect();

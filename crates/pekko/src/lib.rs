@@ -59,6 +59,7 @@ pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod java;
+pub mod units;
 pub mod value;
 
 pub use compression::{Compression, DECOMPRESSED_BYTES_MAX};

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-/// A duration; a number alone counts milliseconds.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// The duration that `text` says (`30s`, `200 ms`, `1.5 minutes`); a number alone counts milliseconds. `None` if
+/// it is none.
+pub fn duration(text: &str) -> Option<Duration> {
     let (number, unit) = split(text);
     let nanos: u64 = match unit {
         "ns" | "nano" | "nanos" | "nanosecond" | "nanoseconds" => 1,
@@ -18,8 +19,9 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     scaled(number, nanos).map(Duration::from_nanos)
 }
 
-/// A number of bytes.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+/// The number of bytes that `text` says: `400000`, `300 kB` (of 1,000 bytes), `32 KiB` or `32K` (of 1,024).
+/// `None` if it is none.
+pub fn bytes(text: &str) -> Option<u64> {
     let (number, unit) = split(text);
     if matches!(unit, "" | "B" | "b" | "byte" | "bytes") {
         return scaled(number, 1);

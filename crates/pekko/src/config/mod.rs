@@ -42,7 +42,6 @@ mod report;
 mod secret;
 mod section;
 mod store;
-mod units;
 
 use std::collections::HashMap;
 use std::fmt;

@@ -10,7 +10,7 @@ use annals_core::{Error, Result};
 use super::node::{Node, join};
 use super::report::{KeyReport, report};
 use super::secret::{REDACTED, Secret, is_secret, shown};
-use super::units;
+use crate::units;
 
 /// A section of a configuration: a plugin's settings over their defaults.
 ///
