@@ -109,6 +109,11 @@ impl<E: Refusal> From<SdkError<E, HttpResponse>> for Failure {
             SdkError::DispatchFailure(_) if credentials(&error).is_some() => {
                 without_credentials(error)
             }
+            SdkError::DispatchFailure(_) if is_untrusted(&error) => Self::Refused(error_of(
+                "the server's certificate is not trusted: check the endpoint, and add the authority that signed the \
+                 certificate to those of the system or to the file that SSL_CERT_FILE names",
+                error,
+            )),
             SdkError::DispatchFailure(_) if never_sent(&error) => {
                 let message = "DynamoDB cannot be reached: check that the server runs, and the endpoint, the region \
                                and the proxy";
@@ -235,6 +240,11 @@ fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     causes(error).any(|cause| {
         cause.downcast_ref::<hyper_util::client::legacy::Error>().is_some_and(|e| e.is_connect())
     })
+}
+
+/// Whether nobody vouches for the server: in the words of rustls, whose errors have their type behind the SDK.
+fn is_untrusted(error: &(dyn StdError + 'static)) -> bool {
+    causes(error).any(|cause| cause.to_string().starts_with("invalid peer certificate"))
 }
 
 fn causes<'a>(
