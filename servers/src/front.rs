@@ -1,6 +1,7 @@
-//! A small HTTP server of the test's own: a proxy before a real server, or one that answers every request
-//! alike, which nobody could make a real one do.
+//! A small HTTP server of the test's own: a proxy before a real server, or one that gives answers which
+//! nobody could make a real one give, to every request or to some.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +13,39 @@ use crate::{Error, Result};
 const REQUEST_BYTES_MAX: usize = 8 << 20;
 
 /// What becomes of requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Behind {
     /// Everything goes to the server at this `HOST:PORT`, whoever was asked for; what asks for a tunnel
     /// (`CONNECT`) is answered 407.
     Server(String),
     /// Every request gets this status and this body of JSON.
     Answer(u16, String),
+    /// Requests go to the server at this `HOST:PORT`, one in a connection, but for those that are answered
+    /// instead.
+    Between(String, Instead),
+    /// What asks for a tunnel (`CONNECT`) gets one, to the server at this `HOST:PORT`, whoever was asked for;
+    /// anything else is answered 405.
+    Tunnel(String),
+}
+
+/// From the head of a request to a status and a body of JSON.
+type Answer = dyn Fn(&str) -> Option<(u16, String)> + Send + Sync;
+
+/// Gives some requests an answer of its own.
+#[derive(Clone)]
+pub struct Instead(Arc<Answer>);
+
+impl Instead {
+    /// What `answer` gives for the head of a request: a status, and a body of JSON.
+    pub fn new(answer: impl Fn(&str) -> Option<(u16, String)> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(answer))
+    }
+}
+
+impl fmt::Debug for Instead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Instead(…)")
+    }
 }
 
 /// A server on this machine; its threads end with the process.
@@ -62,22 +89,63 @@ impl Front {
 
 fn serve(mut client: TcpStream, behind: &Behind, seen: &Mutex<Vec<String>>) -> io::Result<()> {
     let mut read = Vec::new();
-    loop {
-        let Some((head, length)) = request(&mut client, &mut read)? else { return Ok(()) };
+    while let Some((head, length)) = request(&mut client, &mut read)? {
         let is_tunnel = head.starts_with("CONNECT ");
-        seen.lock().unwrap_or_else(PoisonError::into_inner).push(head);
-        match behind {
-            Behind::Server(_) if is_tunnel => return answer(&mut client, 407, ""),
-            Behind::Server(address) => return forward(client, address, &read),
-            Behind::Answer(status, body) => answer(&mut client, *status, body)?,
-        }
+        seen.lock().unwrap_or_else(PoisonError::into_inner).push(head.clone());
+        let (status, body) = match behind {
+            Behind::Server(_) if is_tunnel => (407, String::new()),
+            Behind::Server(server) => return forward(client, server, &read),
+            Behind::Answer(status, body) => (*status, body.clone()),
+            Behind::Between(server, instead) => match (instead.0)(&head) {
+                Some(answer) => answer,
+                None => return pass_on(&mut client, server, &read, length),
+            },
+            Behind::Tunnel(server) if is_tunnel => {
+                client.write_all(b"HTTP/1.1 200 Told\r\n\r\n")?;
+                read.drain(..length);
+                return forward(client, server, &read);
+            }
+            Behind::Tunnel(_) => (405, String::new()),
+        };
+        answer(&mut client, status, &body)?;
         read.drain(..length);
     }
+    Ok(())
+}
+
+/// Passes the one request that comes from `client` on to the server at `HOST:PORT`, and its answer back: for what
+/// comes by another way than a plain connection.
+///
+/// # Errors
+/// When a connection breaks off.
+pub fn relay(client: &mut (impl Read + Write), server: &str) -> io::Result<()> {
+    let mut read = Vec::new();
+    match request(client, &mut read)? {
+        Some((_, length)) => pass_on(client, server, &read, length),
+        None => Ok(()),
+    }
+}
+
+/// Passes on the request that is the first `length` bytes of `read`, and its answer back.
+fn pass_on(
+    client: &mut (impl Read + Write),
+    server: &str,
+    read: &[u8],
+    length: usize,
+) -> io::Result<()> {
+    let mut server = TcpStream::connect(server)?;
+    let line = read.iter().position(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (line, rest) = read.get(..length).unwrap_or(read).split_at(line);
+    // So that the end of the connection is the end of the answer, however long that is.
+    server.write_all(&[line, b"connection: close\r\n", rest].concat())?;
+    server.shutdown(Shutdown::Write)?;
+    io::copy(&mut server, client)?;
+    client.flush()
 }
 
 /// The head of the request that `read` begins with, once all of it is read, and its length. More may
 /// have come with it.
-fn request(client: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<Option<(String, usize)>> {
+fn request(client: &mut impl Read, read: &mut Vec<u8>) -> io::Result<Option<(String, usize)>> {
     let mut piece = [0; 4096];
     loop {
         let head_end = read.windows(4).position(|four| four == b"\r\n\r\n").map(|at| at + 4);
@@ -150,5 +218,30 @@ mod tests {
         assert!(server.heads()[1].starts_with("POST http://far/ "));
         let refused = asked(&proxy, "CONNECT far:443 HTTP/1.1\r\n\r\n");
         assert!(refused.starts_with("HTTP/1.1 407"), "{refused}");
+    }
+
+    #[test]
+    fn some_requests_are_answered_instead_and_the_others_passed_on() {
+        let server = Front::start(Behind::Answer(200, "{}".to_owned())).unwrap();
+        let puts = |head: &str| head.contains("Put").then(|| (400, "[]".to_owned()));
+        let between = Behind::Between(server.address().to_owned(), Instead::new(puts));
+        let front = Front::start(between).unwrap();
+        let put = "POST /Put HTTP/1.1\r\nContent-Length: 2\r\n\r\nab";
+        let get = "POST /Get HTTP/1.1\r\nContent-Length: 2\r\n\r\nab";
+        let answer = asked(&front, &format!("{put}{get}"));
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains("[]HTTP/1.1 200") && answer.ends_with("{}"), "{answer}");
+        assert_eq!((front.heads().len(), server.heads().len()), (2, 1));
+        assert!(server.heads()[0].contains("connection: close"));
+    }
+
+    #[test]
+    fn a_tunnel_leads_to_the_server_whoever_was_asked_for() {
+        let server = Front::start(Behind::Answer(200, "{}".to_owned())).unwrap();
+        let proxy = Front::start(Behind::Tunnel(server.address().to_owned())).unwrap();
+        let answer = asked(&proxy, "CONNECT far:443 HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n");
+        assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+        assert!(server.heads()[0].starts_with("GET / "));
+        assert!(asked(&proxy, "GET / HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 405"));
     }
 }

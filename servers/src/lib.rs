@@ -34,5 +34,5 @@ pub use cassandra::{Cassandra, CassandraOptions};
 pub use cluster::CassandraCluster;
 pub use dynamodb::{DynamoDb, Storage};
 pub use error::{Error, Result};
-pub use front::{Behind, Front};
+pub use front::{Behind, Front, Instead, relay};
 pub use shared::{ANNALS_CASSANDRA, ANNALS_DYNAMODB, cassandra, dynamodb};

@@ -71,7 +71,7 @@ impl Directory {
     }
 }
 
-fn ended(mut annals: Command, stdin: impl AsRef<[u8]>) -> Output {
+pub(crate) fn ended(mut annals: Command, stdin: impl AsRef<[u8]>) -> Output {
     let mut child = annals.spawn().unwrap();
     // A program that ends before it has read everything breaks the pipe.
     let _ = child.stdin.take().unwrap().write_all(stdin.as_ref());

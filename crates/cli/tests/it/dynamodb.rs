@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 use crate::directory::{Directory, lines, stderr};
 
 /// A store of its own on the shared server.
-struct Tables {
-    url: String,
+pub(crate) struct Tables {
+    pub(crate) url: String,
     /// The program runs somewhere.
-    directory: Directory,
+    pub(crate) directory: Directory,
 }
 
 impl Tables {
     /// Without tables yet.
-    fn named() -> Self {
+    pub(crate) fn named() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -28,18 +28,18 @@ impl Tables {
         Self { url, directory: Directory::new() }
     }
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let tables = Self::named();
         tables.rows("schema create --yes", "");
         tables
     }
 
-    fn run(&self, command: &str, stdin: impl AsRef<[u8]>) -> std::process::Output {
+    pub(crate) fn run(&self, command: &str, stdin: impl AsRef<[u8]>) -> std::process::Output {
         self.directory.run_at(&self.url, command, stdin)
     }
 
     #[track_caller]
-    fn rows(&self, command: &str, stdin: &str) -> Vec<Value> {
+    pub(crate) fn rows(&self, command: &str, stdin: &str) -> Vec<Value> {
         let output = self.run(command, stdin);
         assert_eq!(output.status.code(), Some(0), "{command}: {}", stderr(&output));
         lines(&output.stdout)

@@ -13,6 +13,10 @@ mod copy;
 mod directory;
 #[cfg(feature = "dynamodb")]
 mod dynamodb;
+#[cfg(feature = "dynamodb")]
+mod dynamodb_refused;
+#[cfg(feature = "dynamodb")]
+mod dynamodb_tls;
 mod embedded;
 mod export_import;
 mod faults;
