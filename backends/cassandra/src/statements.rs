@@ -229,9 +229,9 @@ pub(crate) struct TagStatements {
     /// T1
     pub(crate) insert_view: Statement,
     pub(crate) insert_view_meta: Statement,
-    /// T2
+    /// T2, as of a time
     pub(crate) insert_progress: Statement,
-    /// T3
+    /// T3, as of a time
     pub(crate) insert_scanning: Statement,
     /// T4
     pub(crate) select_progress: Statement,
@@ -255,18 +255,21 @@ impl TagStatements {
         Self {
             insert_view: insert(Write, tag_views, &[TAG_VIEW_COLUMNS]),
             insert_view_meta: insert(Write, tag_views, &[TAG_VIEW_COLUMNS, META_COLUMNS]),
-            insert_progress: insert(Write, progress, &[progress_columns]),
-            insert_scanning: insert(Write, scanning, &["persistence_id, sequence_nr"]),
+            insert_progress: insert(Write, progress, &[progress_columns]).at_time(),
+            insert_scanning: insert(Write, scanning, &["persistence_id, sequence_nr"]).at_time(),
             select_progress: Statement::new(
                 Read,
                 format!(
-                    "SELECT tag, sequence_nr, tag_pid_sequence_nr FROM {progress} \
-                     WHERE persistence_id = ?"
+                    "SELECT tag, sequence_nr, tag_pid_sequence_nr, WRITETIME(sequence_nr) \
+                     FROM {progress} WHERE persistence_id = ?"
                 ),
             ),
             select_scanning: Statement::new(
                 Read,
-                format!("SELECT sequence_nr FROM {scanning} WHERE persistence_id = ?"),
+                format!(
+                    "SELECT sequence_nr, WRITETIME(sequence_nr) FROM {scanning} \
+                     WHERE persistence_id = ?"
+                ),
             ),
             select_views: Statement::new(
                 Read,

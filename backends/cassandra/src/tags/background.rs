@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::counters::Progress;
+use super::counters::{Epoch, Progress};
 use crate::end::Look;
 use crate::pages::column;
 use crate::store::Inner;
@@ -28,11 +28,11 @@ const REPAIR_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 struct Pending {
-    progress: HashMap<(PersistenceId, Tag), Progress>,
+    progress: HashMap<(PersistenceId, Tag), (Progress, Epoch)>,
     /// Up to which event the rows of each entity are written.
-    covered: HashMap<PersistenceId, SeqNr>,
+    covered: HashMap<PersistenceId, (SeqNr, Epoch)>,
     /// Those whose progress is stored too.
-    scanned: HashMap<PersistenceId, SeqNr>,
+    scanned: HashMap<PersistenceId, (SeqNr, Epoch)>,
     /// Entities with late rows, and the appends that readers wait for.
     repairs: HashMap<PersistenceId, Vec<TimeUuid>>,
 }
@@ -55,13 +55,13 @@ impl Backlog {
         pending.scanned.remove(id);
     }
 
-    pub(crate) fn progress(&self, id: &PersistenceId, tag: &Tag, progress: Progress) {
-        self.pending.lock().progress.insert((id.clone(), tag.clone()), progress);
+    pub(crate) fn progress(&self, id: &PersistenceId, tag: &Tag, progress: Progress, as_of: Epoch) {
+        self.pending.lock().progress.insert((id.clone(), tag.clone()), (progress, as_of));
     }
 
     /// Rows and progress of `id` have been written or noted, up to `to`.
-    pub(crate) fn covered(&self, id: &PersistenceId, to: SeqNr) {
-        self.pending.lock().covered.insert(id.clone(), to);
+    pub(crate) fn covered(&self, id: &PersistenceId, to: SeqNr, as_of: Epoch) {
+        self.pending.lock().covered.insert(id.clone(), (to, as_of));
     }
 
     pub(crate) fn repair(&self, id: &PersistenceId, first: Option<TimeUuid>) {
@@ -75,7 +75,7 @@ impl Backlog {
     pub(crate) fn pending_progress(&self, id: &PersistenceId) -> Vec<(Tag, Progress)> {
         let pending = self.pending.lock();
         let own = pending.progress.iter().filter(|((of, _), _)| of == id);
-        own.map(|((_, tag), progress)| (tag.clone(), *progress)).collect()
+        own.map(|((_, tag), (progress, _))| (tag.clone(), *progress)).collect()
     }
 }
 
@@ -148,7 +148,7 @@ impl Inner {
         }
         let writes: Vec<_> = progress
             .iter()
-            .map(|((id, tag), progress)| async move {
+            .map(|((id, tag), (progress, as_of))| async move {
                 let what = || format!("writing the progress of tag {tag} of {id}");
                 let Some(timestamp) = progress.timestamp else { return Ok(()) };
                 let values = vec![
@@ -157,6 +157,7 @@ impl Inner {
                     Value::BigInt(column(progress.seq_nr)),
                     Value::BigInt(progress.counter),
                     Value::TimeUuid(timestamp),
+                    Value::BigInt(as_of.0),
                 ];
                 self.connection
                     .write(&self.connection.statements.tags.insert_progress, values, what)
@@ -194,9 +195,9 @@ impl Inner {
         let scanned = std::mem::take(&mut self.backlog.pending.lock().scanned);
         let writes: Vec<_> = scanned
             .iter()
-            .map(|(id, to)| async move {
+            .map(|(id, (to, as_of))| async move {
                 let what = || format!("writing up to where the tags of {id} are written");
-                let values = (id.as_str(), column(*to));
+                let values = (id.as_str(), column(*to), as_of.0);
                 self.connection
                     .write(&self.connection.statements.tags.insert_scanning, values, what)
                     .await

@@ -99,6 +99,7 @@ pub(crate) struct TagState {
     pub(crate) counters: Counters,
     /// Up to which event the rows are written; `None`: not known, to be recovered first.
     pub(crate) known_to: Option<SeqNr>,
+    pub(crate) epoch: Epoch,
     /// The claim under which that was learnt: who takes an entity reads its tags anew, since their counters
     /// may have been rebuilt meanwhile.
     pub(crate) claim: Option<Claim>,
@@ -110,6 +111,20 @@ impl TagState {
         if self.claim != claim {
             *self = Self { claim, ..Self::default() };
         }
+    }
+}
+
+/// As of when the progress of an entity is written, in microseconds since 1970: as what was found of it.
+///
+/// Of two cells of the same time the larger value counts. So the progress of processes that share an entity
+/// only ever moves on, whoever writes late or has a wrong clock; and what a JVM writes later counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Epoch(pub(crate) i64);
+
+impl Default for Epoch {
+    /// Of an entity without any.
+    fn default() -> Self {
+        Self(1)
     }
 }
 

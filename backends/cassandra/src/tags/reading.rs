@@ -54,15 +54,41 @@ struct Window {
     until: Option<TimeUuid>,
 }
 
+/// A reader before its page.
+struct Before {
+    position: TimeUuid,
+    from_offset: bool,
+    /// What it knew of the entities that the page delivers.
+    seen: Vec<(PersistenceId, Option<(i64, Bucket)>)>,
+}
+
 /// A page on its way.
 struct TagPage<'a> {
     inner: &'a Inner,
     tag: &'a Tag,
     window: Window,
     session: Session,
+    before: Option<Before>,
     rows: Vec<(TimeUuid, EventRow)>,
     bytes: usize,
     events_max: usize,
+}
+
+impl Drop for TagPage<'_> {
+    /// A page that failed, or that nobody waited for, leaves its reader as it was: one that forgot what it
+    /// has seen would not find out what is missing.
+    fn drop(&mut self) {
+        let Some(before) = self.before.take() else { return };
+        let mut session = std::mem::replace(&mut self.session, Session::new(true));
+        for (id, known) in before.seen.into_iter().rev() {
+            match known {
+                Some(known) => session.seen.insert(id, known),
+                None => session.seen.remove(&id),
+            };
+        }
+        session.from_offset = before.from_offset;
+        self.inner.tag_sessions.put(self.tag, before.position, session);
+    }
 }
 
 impl Inner {
@@ -92,13 +118,12 @@ impl Inner {
             None => self.begin_session(tag, after, horizon).await?,
         };
         let window = Window { position, horizon, until };
-        let (rows, bytes) = (Vec::new(), 0);
-        let mut page = TagPage { inner: self, tag, window, session, rows, bytes, events_max };
+        let mut page = TagPage::begin(self, tag, window, session, events_max);
         let at_end = page.fill().await?;
-        let TagPage { rows, session, window, .. } = page;
+        let rows = std::mem::take(&mut page.rows);
         let events = self.not_deleted(tag, rows).await?;
-        self.tag_sessions.put(tag, window.position, session);
-        Ok(Page::new(events, Some(offsets.of_tag(window.position)), at_end))
+        let position = page.hand_over();
+        Ok(Page::new(events, Some(offsets.of_tag(position)), at_end))
     }
 
     /// What is complete; waits until that includes `until`.
@@ -214,7 +239,27 @@ impl Inner {
     }
 }
 
-impl TagPage<'_> {
+impl<'a> TagPage<'a> {
+    fn begin(
+        inner: &'a Inner,
+        tag: &'a Tag,
+        window: Window,
+        session: Session,
+        events_max: usize,
+    ) -> Self {
+        let (position, from_offset) = (window.position, session.from_offset);
+        let before = Some(Before { position, from_offset, seen: Vec::new() });
+        Self { inner, tag, window, session, before, rows: Vec::new(), bytes: 0, events_max }
+    }
+
+    /// The reader stands behind the page; gives where.
+    fn hand_over(mut self) -> TimeUuid {
+        self.before = None;
+        let session = std::mem::replace(&mut self.session, Session::new(true));
+        self.inner.tag_sessions.put(self.tag, self.window.position, session);
+        self.window.position
+    }
+
     /// Reads until the page is full, or to the end of what is complete; whether it came there.
     async fn fill(&mut self) -> Result<bool> {
         let size = self.inner.settings.events_by_tag.bucket_size;
@@ -321,7 +366,10 @@ impl TagPage<'_> {
     }
 
     fn deliver(&mut self, id: PersistenceId, row: EventRow, bucket: Bucket, position: TimeUuid) {
-        self.session.seen.insert(id, (row.tag_counter, bucket));
+        let known = self.session.seen.insert(id.clone(), (row.tag_counter, bucket));
+        if let Some(before) = &mut self.before {
+            before.seen.push((id, known));
+        }
         self.bytes = self.bytes.saturating_add(row.event.size_bytes());
         self.rows.push((position, row));
     }

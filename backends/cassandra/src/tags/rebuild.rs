@@ -18,7 +18,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::value::CqlTimeuuid;
 use uuid::Uuid;
 
-use super::counters::{Counters, Progress, TagState, TaggedEvent};
+use super::counters::{Counters, Epoch, Progress, TagState, TaggedEvent};
 use super::progress::{Note, StoredProgress};
 use super::views::{NewView, batches, by_partition};
 use crate::claims::Claim;
@@ -292,9 +292,18 @@ impl<'a> Run<'a> {
         written.try_fold(0, |sum, written| async move { Ok(sum + written) }).await
     }
 
+    /// When the newest of the notes that were found was written.
+    fn written_last(&self) -> i64 {
+        let written = self.stored.tags.values().map(|note| note.written);
+        written.fold(self.stored.scanned_written, i64::max)
+    }
+
     /// Notes progress, then scanning; and finds out whether anything was appended meanwhile.
     async fn finish(&mut self, state: &mut TagState) -> Result<()> {
         let id = &self.id;
+        let found = Epoch(self.written_last()).max(Epoch::default());
+        // Whoever counted on from what was found writes behind it.
+        let at = self.began.max(found.0.saturating_add(1));
         // Progress of a tag that no event carries, and none that was deleted.
         let wanted: HashMap<&Tag, Progress> =
             self.counters.iter().filter(|(_, progress)| progress.counter > 0).collect();
@@ -302,15 +311,19 @@ impl<'a> Run<'a> {
         for (tag, progress) in &wanted {
             // Where all events of the tag are deleted, its note stays what it is.
             let stored = self.stored.tags.get(*tag);
-            let is_right = |note: &Note| progress.seq_nr.is_zero() || note.progress == *progress;
+            let is_right = |note: &Note| {
+                let same = note.progress.counter == progress.counter
+                    && note.progress.seq_nr == progress.seq_nr;
+                // Nobody reads the time: of writes as of one time the largest bytes stay, not the last.
+                progress.seq_nr.is_zero() || same
+            };
             if !stored.is_some_and(is_right) {
-                let written = stored.map_or(i64::MIN, |note| note.written);
-                notes.push((*tag, Some(*progress), self.began.max(written.saturating_add(1))));
+                notes.push((*tag, Some(*progress)));
             }
         }
-        for (tag, note) in &self.stored.tags {
+        for tag in self.stored.tags.keys() {
             if !wanted.contains_key(tag) {
-                notes.push((tag, None, self.began.max(note.written.saturating_add(1))));
+                notes.push((tag, None));
             }
         }
         let scanned = Some(self.bounds.highest).filter(|highest| !highest.is_zero());
@@ -320,17 +333,19 @@ impl<'a> Run<'a> {
         if !self.execution.applies() {
             return Ok(());
         }
-        for (tag, progress, at) in notes {
+        let changed = !notes.is_empty() || scanning_differs;
+        for (tag, progress) in notes {
             self.inner.note_progress(id, tag, progress, at).await?;
         }
-        if scanning_differs {
-            let at = self.began.max(self.stored.scanned_written.saturating_add(1));
+        if changed {
+            // Also where it stays: it tells the next ones as of when to write.
             self.inner.note_scanned(id, scanned, at).await?;
         }
         self.check_undisturbed().await?;
         *state = TagState {
             counters: std::mem::take(&mut self.counters),
             known_to: Some(self.bounds.highest),
+            epoch: if changed { Epoch(at) } else { found },
             claim: self.claim,
         };
         Ok(())

@@ -4,7 +4,7 @@
 use annals_core::{Bounds, Error, PersistenceId, Result, SeqNr, SeqRange, Tag};
 
 use super::TagState;
-use super::counters::{Counters, Progress, TaggedEvent};
+use super::counters::{Counters, Epoch, Progress, TaggedEvent};
 use crate::claims::Claim;
 use crate::end::seq_nr;
 use crate::error;
@@ -41,14 +41,16 @@ impl Inner {
         state: &mut TagState,
     ) -> Result<()> {
         state.known_to = None;
-        state.counters = self.stored_progress(id).await?;
+        (state.counters, state.epoch) = self.stored_progress(id).await?;
         if to.is_zero() {
             state.known_to = Some(to);
             return Ok(());
         }
         let deleted_to = self.stored_deleted_to(id).await?.map_or(SeqNr::ZERO, seq_nr);
         // The scanned event itself once more: its progress may be what was lost.
-        let from = self.stored_scanning(id).await?.max(SeqNr::FIRST);
+        let (scanned, epoch) = self.stored_scanning(id).await?;
+        state.epoch = state.epoch.max(epoch);
+        let from = scanned.max(SeqNr::FIRST);
         let bounds = Bounds { deleted_to, highest: to };
         let mut reader = EntityReader::new(self, id, SeqRange::new(from, to), bounds);
         while let Some(rows) = reader.next(self).await? {
@@ -57,18 +59,21 @@ impl Inner {
             self.write_missing(id, &events, last, state).await?;
         }
         state.known_to = Some(to);
-        self.backlog.covered(id, to);
+        self.backlog.covered(id, to, state.epoch);
         Ok(())
     }
 
-    async fn stored_progress(&self, id: &PersistenceId) -> Result<Counters> {
+    async fn stored_progress(&self, id: &PersistenceId) -> Result<(Counters, Epoch)> {
         let what = || format!("reading the tag progress of {id}");
         let statement = &self.connection.statements.tags.select_progress;
         let rows = self.connection.read(statement, (id.as_str(),), what).await?;
-        let mut counters = Counters::default();
+        let (mut counters, mut epoch) = (Counters::default(), Epoch::default());
         // What is on its way to the table is newer than what is in it.
-        for row in rows.rows::<(String, i64, i64)>().map_err(|e| error::of_rows(what(), e))? {
-            let (tag, number, counter) = row.map_err(|error| error::of_rows(what(), error))?;
+        let rows = rows.rows::<(String, i64, i64, Option<i64>)>();
+        for row in rows.map_err(|error| error::of_rows(what(), error))? {
+            let (tag, number, counter, written) =
+                row.map_err(|error| error::of_rows(what(), error))?;
+            epoch = epoch.max(Epoch(written.unwrap_or_default()));
             let progress = Progress { seq_nr: seq_nr(number), counter, timestamp: None };
             counters.set(Tag::new(tag).map_err(|error: Error| error.context(what()))?, progress);
         }
@@ -77,15 +82,16 @@ impl Inner {
                 counters.set(tag, progress);
             }
         }
-        Ok(counters)
+        Ok((counters, epoch))
     }
 
-    async fn stored_scanning(&self, id: &PersistenceId) -> Result<SeqNr> {
+    async fn stored_scanning(&self, id: &PersistenceId) -> Result<(SeqNr, Epoch)> {
         let what = || format!("reading up to where the tags of {id} are written");
         let statement = &self.connection.statements.tags.select_scanning;
         let rows = self.connection.read(statement, (id.as_str(),), what).await?;
-        let row = rows.maybe_first_row::<(Option<i64>,)>();
+        let row = rows.maybe_first_row::<(Option<i64>, Option<i64>)>();
         let row = row.map_err(|error| error::of_rows(what(), error))?;
-        Ok(row.and_then(|row| row.0).map_or(SeqNr::ZERO, seq_nr))
+        let (scanned, written) = row.unwrap_or_default();
+        Ok((scanned.map_or(SeqNr::ZERO, seq_nr), Epoch(written.unwrap_or_default())))
     }
 }

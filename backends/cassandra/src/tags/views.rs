@@ -36,7 +36,7 @@ impl Inner {
                 && state.claim == claim
             {
                 state.known_to = Some(append.range().to);
-                self.backlog.covered(id, append.range().to);
+                self.backlog.covered(id, append.range().to, state.epoch);
             }
             return;
         }
@@ -90,12 +90,12 @@ impl Inner {
         self.write_views(id, events, &rows).await?;
         for row in &rows {
             if let Some(progress) = counters.get(&row.tag) {
-                self.backlog.progress(id, &row.tag, progress);
+                self.backlog.progress(id, &row.tag, progress, state.epoch);
             }
         }
         state.counters = counters;
         state.known_to = Some(to);
-        self.backlog.covered(id, to);
+        self.backlog.covered(id, to, state.epoch);
         Ok(())
     }
 

@@ -1,18 +1,14 @@
 //! `fencing = claims` on a real server: hand-over, writers that die at any moment, two processes on the
 //! same entities. Each keeps what was acknowledged and compares it with what is read afterwards.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use annals_cassandra::{CassandraSettings, CassandraStore, Fencing, PartitionSize};
-use annals_core::{
-    Append, AppendId, ErrorKind, Journal, JournalExt, NewEvent, Payload, PersistenceId, SeqNr,
-    SeqRange, SerializerId, StoredEvent, Timestamp, WriterId,
-};
-use tokio::sync::Mutex;
+use annals_core::{ErrorKind, Journal, JournalExt, SeqNr, SeqRange, WriterId};
 use tokio::time::Instant;
 
+use crate::history::{Log, Stop, Writer, append, history, id, nr, text};
 use crate::support;
 
 fn settings(name: &str) -> CassandraSettings {
@@ -20,77 +16,6 @@ fn settings(name: &str) -> CassandraSettings {
     // Appends often cross a boundary.
     settings.journal.target_partition_size = PartitionSize::new(7).unwrap();
     settings
-}
-
-fn id(name: &str) -> PersistenceId {
-    PersistenceId::new(format!("{}{name}", support::unique())).unwrap()
-}
-
-fn nr(number: u64) -> SeqNr {
-    SeqNr::new(number).unwrap()
-}
-
-/// An append whose events all say `text`.
-fn append(id: &PersistenceId, after: SeqNr, writer: &str, text: &str, events: usize) -> Append {
-    let payload = Payload::new(SerializerId::STRING, "", text.to_owned().into_bytes());
-    let events = vec![NewEvent::new(payload, Timestamp::UNKNOWN); events];
-    let append_id = AppendId::new(rand::random());
-    Append::new(append_id, id.clone(), after, WriterId::new(writer), events).unwrap()
-}
-
-async fn history(store: &CassandraStore, id: &PersistenceId) -> Vec<StoredEvent> {
-    store.read_all(id, SeqRange::ALL).await.unwrap()
-}
-
-fn text(event: &StoredEvent) -> String {
-    String::from_utf8(event.payload.bytes.to_vec()).unwrap()
-}
-
-/// What was acknowledged, by entity and number.
-#[derive(Debug, Default)]
-struct Log(Mutex<BTreeMap<(PersistenceId, SeqNr), String>>);
-
-impl Log {
-    async fn acknowledged(&self, append: &Append) {
-        let mut log = self.0.lock().await;
-        let range = append.range();
-        let text = append.events()[0].payload.bytes.to_vec();
-        let text = String::from_utf8(text).unwrap();
-        for number in range.from.get()..=range.to.get() {
-            let before = log.insert((append.id().clone(), nr(number)), text.clone());
-            assert!(before.is_none(), "{} {number} was acknowledged twice", append.id());
-        }
-    }
-
-    async fn knows(&self, id: &PersistenceId) -> bool {
-        self.0.lock().await.keys().any(|(of, _)| of == id)
-    }
-
-    /// The history has every acknowledged event at its number, no number twice, and no append torn or
-    /// doubled.
-    async fn agrees(&self, id: &PersistenceId, events: &[StoredEvent]) -> usize {
-        let log = self.0.lock().await;
-        let mut seen: Vec<String> = Vec::new();
-        for (number, event) in (1..).zip(events) {
-            assert_eq!(event.seq_nr, nr(number), "{id} has a hole or a double");
-            let text = text(event);
-            if seen.last() != Some(&text) {
-                assert!(!seen.contains(&text), "{id}: {text} is stored twice");
-                seen.push(text);
-            }
-        }
-        let mut own = 0;
-        for ((of, number), text_acknowledged) in log.iter().filter(|((of, _), _)| of == id) {
-            let index = usize::try_from(number.get() - 1).unwrap();
-            assert_eq!(
-                events.get(index).map(text),
-                Some(text_acknowledged.clone()),
-                "{of} {number}"
-            );
-            own += 1;
-        }
-        own
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,52 +62,6 @@ async fn a_writer_that_was_taken_over_is_fenced() {
     assert_eq!(texts, ["a", "b"]);
 }
 
-/// Appends until told to stop, whatever happens; each text once. Who was fenced waits a while, or two
-/// processes would take the entity from each other for ever.
-async fn write(
-    store: CassandraStore,
-    id: PersistenceId,
-    name: String,
-    log: Arc<Log>,
-    end: Instant,
-) {
-    let mut count = 0;
-    let mut lost = 0;
-    // On a machine that is busy the one may take long to get anything done before the other comes.
-    let patience = end + Duration::from_secs(60);
-    while Instant::now() < end || (Instant::now() < patience && !log.knows(&id).await) {
-        let writer = format!("{name}-{count}");
-        let Ok(bounds) = store.begin(&id, &WriterId::new(writer.as_str())).await else { continue };
-        let mut after = bounds.highest;
-        while Instant::now() < end {
-            count += 1;
-            let events = if count % 3 == 0 { 2 } else { 1 };
-            let append = append(&id, after, &writer, &format!("{name}:{count}"), events);
-            let mut answer = store.append(append.clone()).await;
-            for _ in 0..5 {
-                // The very same append says what became of it.
-                let unknown = |e: &annals_core::Error| e.kind() == ErrorKind::OutcomeUnknown;
-                if !answer.as_ref().is_err_and(unknown) {
-                    break;
-                }
-                answer = store.append(append.clone()).await;
-            }
-            match answer {
-                Ok(receipt) => {
-                    log.acknowledged(&append).await;
-                    (after, lost) = (receipt.last, 0);
-                }
-                Err(_) => {
-                    lost = 5.min(lost + 1);
-                    let pause = u64::from(rand::random::<u8>()) << lost;
-                    tokio::time::sleep(Duration::from_millis(pause)).await;
-                    break;
-                }
-            }
-        }
-    }
-}
-
 fn duration() -> Duration {
     let long = std::env::var_os("ANNALS_LONG").is_some();
     Duration::from_secs(if long { 30 } else { 5 })
@@ -192,13 +71,15 @@ fn duration() -> Duration {
 async fn two_processes_on_the_same_entities_lose_nothing() {
     let log = Arc::new(Log::default());
     let ids = [id("shared-1"), id("shared-2")];
-    let end = Instant::now() + duration();
+    let stop = Stop::after(duration());
     let mut writers = tokio::task::JoinSet::new();
     for process in ["one", "two"] {
         let store = support::open(settings("claims_t")).await.unwrap();
         for id in &ids {
             let (store, id, log) = (store.clone(), id.clone(), log.clone());
-            writers.spawn(write(store, id, process.to_owned(), log, end));
+            let (name, stop) = (process.to_owned(), stop.clone());
+            let writer = Writer { store, id, name, tag: None, log, stop, pause: Duration::ZERO };
+            writers.spawn(writer.write());
         }
     }
     writers.join_all().await;
@@ -218,7 +99,9 @@ async fn processes_that_die_at_any_moment_lose_nothing() {
     while Instant::now() < end {
         let store = support::open(settings("claims_t")).await.unwrap();
         let name = format!("p{killed}");
-        let writer = tokio::spawn(write(store, id.clone(), name, log.clone(), end));
+        let (id, log, stop) = (id.clone(), log.clone(), Stop::default());
+        let writer = Writer { store, id, name, tag: None, log, stop, pause: Duration::ZERO };
+        let writer = tokio::spawn(writer.write());
         let micros = u64::from(rand::random::<u16>()) * 4;
         tokio::time::sleep(Duration::from_micros(micros)).await;
         // It ends at whatever it waits for: within a claim, an insert or a check.
@@ -242,85 +125,6 @@ async fn another_fencing_does_not_open_the_same_tables() {
     for fencing in [Fencing::Lwt, Fencing::Off] {
         let error = support::open(settings("claims_t").with_fencing(fencing)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
-    }
-}
-
-/// The nodes of a server of the test's own: three on request, else one.
-enum Nodes {
-    One(annals_servers::Cassandra),
-    Three(Box<annals_servers::CassandraCluster>),
-}
-
-impl Nodes {
-    fn start() -> Self {
-        // With periodic syncs a node that is killed may forget the last writes that it acknowledged: no
-        // fencing could bring them back.
-        let options = annals_servers::CassandraOptions::default()
-            .with_heap("384M")
-            .with_setting("commitlog_sync", "batch")
-            .with_setting("commitlog_sync_period", "0ms");
-        if std::env::var_os("ANNALS_LONG").is_some() {
-            let cluster = annals_servers::CassandraCluster::start(&options).unwrap();
-            return Self::Three(Box::new(cluster));
-        }
-        Self::One(annals_servers::Cassandra::start(&options).unwrap())
-    }
-
-    fn all(&self) -> &[annals_servers::Cassandra] {
-        match self {
-            Self::One(node) => std::slice::from_ref(node),
-            Self::Three(cluster) => cluster.nodes(),
-        }
-    }
-
-    /// Kills a node and lets it come back, then stops another's time for a while.
-    fn hurt(&self, pause: Duration) {
-        let (first, last) = (self.all().first().unwrap(), self.all().last().unwrap());
-        std::thread::sleep(pause);
-        last.kill().unwrap();
-        std::thread::sleep(pause);
-        last.start_again().unwrap();
-        std::thread::sleep(pause);
-        first.pause().unwrap();
-        std::thread::sleep(pause);
-        first.resume().unwrap();
-        std::thread::sleep(pause);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn nodes_may_die_and_stand_still() {
-    let nodes = Arc::new(tokio::task::spawn_blocking(Nodes::start).await.unwrap());
-    let addresses: Vec<String> = nodes.all().iter().map(|node| node.address().to_owned()).collect();
-    let mut settings = settings("claims_n");
-    let factor = u32::try_from(addresses.len()).unwrap();
-    settings.journal.creation.replication_factor = factor;
-    settings.snapshot.creation.replication_factor = factor;
-    let builder = || CassandraStore::builder(addresses.clone()).settings(settings.clone());
-    builder().create_schema().await.unwrap();
-    let log = Arc::new(Log::default());
-    let ids = [id("one's"), id("two's"), id("both's")];
-    let pause = duration() / 5;
-    let end = Instant::now() + pause * 10;
-    let mut writers = tokio::task::JoinSet::new();
-    for (process, mine) in [("one", &ids[0]), ("two", &ids[1])] {
-        let store = builder().open().await.unwrap();
-        for id in [mine, &ids[2]] {
-            let (store, id, log) = (store.clone(), id.clone(), log.clone());
-            writers.spawn(write(store, id, process.to_owned(), log, end));
-        }
-    }
-
-    let hurt = nodes.clone();
-    tokio::task::spawn_blocking(move || hurt.hurt(pause)).await.unwrap();
-    writers.join_all().await;
-
-    let reader = builder().open().await.unwrap();
-    for id in &ids {
-        let events = history(&reader, id).await;
-        let acknowledged = log.agrees(id, &events).await;
-        eprintln!("{id}: {acknowledged} acknowledged, {} stored", events.len());
-        assert!(acknowledged > 0, "nothing of {id} was acknowledged");
     }
 }
 

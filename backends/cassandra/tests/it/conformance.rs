@@ -1,10 +1,14 @@
 //! The conformance kit under each fencing, on partitions so small that most histories cross several.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
+
 use annals_cassandra::{CassandraSettings, Fencing, PartitionSize, ReplayFilterMode, TagWriters};
 use annals_conformance::{Fixture, Missing, Scale};
 use annals_core::{PersistenceId, Result, SeqNr, Store};
 
 use crate::support;
+use crate::wire::{Act, Wire};
 
 #[derive(Debug)]
 struct Cassandra {
@@ -12,11 +16,18 @@ struct Cassandra {
     fencing: Fencing,
     partition_events: u64,
     namespace: String,
+    /// The wire of each place's store that was opened last.
+    wires: Mutex<HashMap<String, Wire>>,
 }
 
 impl Cassandra {
     fn new(name: &'static str, fencing: Fencing, partition_events: u64) -> Self {
-        Self { name, fencing, partition_events, namespace: support::unique() }
+        let (namespace, wires) = (support::unique(), Mutex::default());
+        Self { name, fencing, partition_events, namespace, wires }
+    }
+
+    fn follow(&self, place: &str, script: impl FnMut(&str) -> Act + Send + 'static) {
+        self.wires.lock().unwrap()[place].follow(script);
     }
 
     fn settings(&self, place: &str) -> CassandraSettings {
@@ -43,7 +54,45 @@ impl Cassandra {
 #[async_trait::async_trait]
 impl Fixture for Cassandra {
     async fn open(&self, place: &str) -> Result<Store> {
-        Ok(support::open(self.settings(place)).await?.store())
+        let wire = Wire::to(support::server().await).await;
+        let store = support::open_at(wire.address(), self.settings(place)).await?;
+        self.wires.lock().unwrap().insert(place.to_owned(), wire);
+        Ok(store.store())
+    }
+
+    /// The rows are written, and neither that nor, where the store looks for them at once, what became of
+    /// them is answered.
+    async fn lose_next_acknowledgement(&self, place: &str) -> bool {
+        let fencing = self.fencing;
+        let (mut lost, mut over) = (0, false);
+        self.follow(place, move |statement| {
+            let (write, look) = match fencing {
+                // The very rows are inserted again until the store gives up; the next claim tells.
+                Fencing::Claims => ("INSERT INTO", "SELECT claim"),
+                Fencing::Lwt => ("UPDATE", "SELECT deleted_to"),
+                _ => ("INSERT INTO", ""),
+            };
+            if over {
+                return Act::Pass;
+            }
+            if statement.starts_with(write) && statement.contains(".messages ") {
+                lost += 1;
+                over = fencing == Fencing::Off;
+                return Act::TimeOut;
+            }
+            over = lost > 0 && statement.starts_with(look);
+            if over && fencing == Fencing::Lwt { Act::Refuse } else { Act::Pass }
+        });
+        true
+    }
+
+    async fn fail_next_snapshot_save(&self, place: &str) -> bool {
+        let mut failed = false;
+        self.follow(place, move |statement| {
+            let is_save = statement.starts_with("INSERT INTO") && statement.contains(".snapshots ");
+            if is_save && !std::mem::replace(&mut failed, true) { Act::Refuse } else { Act::Pass }
+        });
+        true
     }
 
     fn lacks(&self) -> &[Missing] {
@@ -51,26 +100,16 @@ impl Fixture for Cassandra {
             Missing::Slices,
             Missing::AllEvents,
             Missing::Offsets,
-            Missing::LostAcknowledgement,
-            Missing::SnapshotSaveFailure,
             // Nothing tells of a last event that it was there.
             Missing::EventDamage,
         ];
-        const CONDITIONAL: &[Missing] = &[
-            Missing::Slices,
-            Missing::AllEvents,
-            Missing::Offsets,
-            Missing::LostAcknowledgement,
-            Missing::SnapshotSaveFailure,
-        ];
+        const CONDITIONAL: &[Missing] = &[Missing::Slices, Missing::AllEvents, Missing::Offsets];
         const UNFENCED: &[Missing] = &[
             Missing::Exclusive,
             Missing::DetectsAhead,
             Missing::Slices,
             Missing::AllEvents,
             Missing::Offsets,
-            Missing::LostAcknowledgement,
-            Missing::SnapshotSaveFailure,
             Missing::EventDamage,
         ];
         match self.fencing {

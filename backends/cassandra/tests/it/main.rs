@@ -4,8 +4,11 @@
 
 mod claims;
 mod conformance;
+mod faults;
 mod flavours;
+mod history;
 mod leftovers;
+mod lost;
 mod pekko;
 mod races;
 mod rebuild;
@@ -14,3 +17,4 @@ mod secured;
 mod support;
 mod tags;
 mod together;
+mod wire;

@@ -20,7 +20,14 @@ pub(crate) fn settings(name: &str) -> CassandraSettings {
 
 /// Opens a store with these settings; makes its tables the first time.
 pub(crate) async fn open(settings: CassandraSettings) -> annals_core::Result<CassandraStore> {
-    let address = server().await;
+    open_at(server().await, settings).await
+}
+
+/// The same over `address`, which leads to the shared node.
+pub(crate) async fn open_at(
+    address: &str,
+    settings: CassandraSettings,
+) -> annals_core::Result<CassandraStore> {
     let keyspace = settings.journal.keyspace.clone();
     {
         let mut made = MADE.get_or_init(Mutex::default).lock().await;
