@@ -1,6 +1,8 @@
 //! Opening a store: the connection, the tables, and what they were made for.
 
-use annals_core::{Error, ErrorKind, Result};
+use std::sync::Arc;
+
+use annals_core::{Clock, Error, ErrorKind, Result};
 use scylla::client::session::Session;
 use scylla::statement::unprepared::Statement as Unprepared;
 use scylla::statement::{Consistency, SerialConsistency};
@@ -10,23 +12,33 @@ use crate::error;
 use crate::schema::{self, HEAD_COLUMN, SETTINGS_TABLE, SchemaReport, Wanted};
 use crate::settings::{CassandraSettings, ConsistencyLevel, Fencing, fitted};
 use crate::store::{CassandraStore, Parts};
+use crate::times::{System, Times};
 
 /// Opens a store on Cassandra.
 #[derive(Debug, Clone)]
 pub struct CassandraBuilder {
     nodes: Vec<String>,
     settings: CassandraSettings,
+    clock: Arc<dyn Clock>,
 }
 
 impl CassandraBuilder {
     pub(crate) fn new(nodes: Vec<String>) -> Self {
-        Self { nodes, settings: CassandraSettings::default() }
+        Self { nodes, settings: CassandraSettings::default(), clock: Arc::new(System) }
     }
 
     /// The same opening with these settings.
     #[must_use]
     pub fn settings(mut self, settings: CassandraSettings) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// The same opening with this time of day. Where it differs from the servers' by more than a second,
+    /// events get theirs. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
 
@@ -44,7 +56,8 @@ impl CassandraBuilder {
     /// `Invalid` where the server refuses one; `Unavailable`, `OutcomeUnknown` (repeat it).
     pub async fn create_schema(&self) -> Result<Vec<String>> {
         self.settings.flavour.check_creation()?;
-        let session = connect(&self.nodes, &self.settings).await?;
+        let times = Arc::new(Times::new(self.clock.clone()));
+        let session = connect(&self.nodes, &self.settings, &times).await?;
         schema::create(&session, &self.settings, Wanted::ALL).await
     }
 
@@ -53,7 +66,8 @@ impl CassandraBuilder {
     /// # Errors
     /// `Unavailable`.
     pub async fn check_schema(&self) -> Result<SchemaReport> {
-        let session = connect(&self.nodes, &self.settings).await?;
+        let times = Arc::new(Times::new(self.clock.clone()));
+        let session = connect(&self.nodes, &self.settings, &times).await?;
         schema::check(&session, &self.settings).await
     }
 
@@ -75,9 +89,10 @@ impl CassandraBuilder {
     }
 
     async fn open_as(self, read_only: bool) -> Result<CassandraStore> {
-        let Self { nodes, settings } = self;
+        let Self { nodes, settings, clock } = self;
         let settings = fitted(settings)?;
-        let session = connect(&nodes, &settings).await?;
+        let times = Arc::new(Times::new(clock));
+        let session = connect(&nodes, &settings, &times).await?;
         let wanted = Wanted::autocreated(&settings);
         if !read_only && wanted.any() {
             settings.flavour.check_creation()?;
@@ -108,7 +123,7 @@ impl CassandraBuilder {
         }
         let has_head = !report.missing_additions.iter().any(|name| name.ends_with(HEAD_COLUMN));
         let random = rand::random();
-        let parts = Parts { session, settings, fencing, has_head, read_only, random };
+        let parts = Parts { session, settings, times, fencing, has_head, read_only, random };
         let store = CassandraStore::new(parts);
         if let Some(claims) = &store.inner.claims
             && !read_only

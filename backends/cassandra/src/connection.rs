@@ -1,14 +1,12 @@
 //! The session with the servers, and how statements are run over it.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use annals_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use scylla::client::PoolSize;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
-use scylla::policies::timestamp_generator::MonotonicTimestampGenerator;
 use scylla::response::query_result::QueryRowsResult;
 use scylla::response::{PagingState, PagingStateResponse};
 use scylla::serialize::row::SerializeRow;
@@ -21,6 +19,7 @@ use crate::inserts::Insert;
 use crate::profiles::{Profile, Profiles};
 use crate::settings::{CassandraSettings, Compression, Flavour};
 use crate::statements::{Statement, Statements};
+use crate::times::Times;
 use crate::tls;
 use crate::writes::{Waiting, Way};
 
@@ -54,7 +53,11 @@ pub(crate) enum Condition {
 }
 
 /// Opens a session with the nodes, `HOST:PORT` each, or else with the contact points of the settings.
-pub(crate) async fn connect(nodes: &[String], settings: &CassandraSettings) -> Result<Session> {
+pub(crate) async fn connect(
+    nodes: &[String],
+    settings: &CassandraSettings,
+    times: &Times,
+) -> Result<Session> {
     let driver = &settings.driver;
     let nodes = if nodes.is_empty() { &driver.contact_points } else { nodes };
     if nodes.is_empty() {
@@ -63,7 +66,10 @@ pub(crate) async fn connect(nodes: &[String], settings: &CassandraSettings) -> R
     let mut pause = driver.reconnect_first;
     loop {
         let error = match connect_once(nodes, settings).await {
-            Ok(session) => return Ok(session),
+            Ok(session) => {
+                times.compare(&session).await;
+                return Ok(session);
+            }
             Err(error) => error,
         };
         if !driver.reconnect_on_init || error.kind() != ErrorKind::Unavailable {
@@ -88,7 +94,6 @@ async fn connect_once(nodes: &[String], settings: &CassandraSettings) -> Result<
             Compression::Snappy => scylla::client::Compression::Snappy,
         }))
         .default_execution_profile_handle(Profiles::default_profile(settings))
-        .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
         .fetch_schema_metadata(true)
         .keyspaces_to_fetch([&settings.journal.keyspace, &settings.snapshot.keyspace]);
     if let Some(connections) = NonZeroUsize::new(driver.connections_per_node) {

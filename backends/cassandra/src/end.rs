@@ -3,11 +3,14 @@
 
 use annals_core::{Bounds, PersistenceId, Result, SeqNr};
 use futures_util::future::try_join;
+use scylla::value::CqlTimeuuid;
+use uuid::Uuid;
 
 use crate::error;
 use crate::head::{Head, HeadState};
 use crate::partition::Partition;
 use crate::store::Inner;
+use crate::timeuuid::TimeUuid;
 
 /// Where a history ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,14 +125,16 @@ impl Inner {
             _ => &statements.heads.select,
         };
         let rows = self.connection.read(statement, (id.as_str(), partition.column()), what).await?;
-        let (highest, head) = if self.has_head {
-            let row = rows.maybe_first_row::<(Option<i64>, Option<String>)>();
+        let (highest, timestamp, head) = if self.has_head {
+            let row = rows.maybe_first_row::<(Option<i64>, Option<CqlTimeuuid>, Option<String>)>();
             row.map_err(|error| error::of_rows(what(), error))?.unwrap_or_default()
         } else {
-            let row = rows.maybe_first_row::<(Option<i64>,)>();
-            let row = row.map_err(|error| error::of_rows(what(), error))?;
-            (row.and_then(|row| row.0), None)
+            let row = rows.maybe_first_row::<(Option<i64>, Option<CqlTimeuuid>)>();
+            let row = row.map_err(|error| error::of_rows(what(), error))?.unwrap_or_default();
+            (row.0, row.1, None)
         };
+        let timestamp = timestamp.map(|uuid| Uuid::from_bytes(*uuid.as_bytes()));
+        timestamp.and_then(TimeUuid::new).into_iter().for_each(|last| self.uuids.follow(last));
         let highest = seq_nr(highest.unwrap_or_default());
         Ok(PartitionEnd { highest, head: head.as_deref().map(Head::parse).transpose()? })
     }

@@ -9,7 +9,7 @@ use scylla::response::PagingState;
 use uuid::Uuid;
 
 use crate::claims::Server;
-use crate::store::{CassandraStore, Inner, now_millis};
+use crate::store::{CassandraStore, Inner};
 use crate::timeuuid::TimeUuid;
 use crate::tool::Execution;
 
@@ -45,7 +45,7 @@ impl CassandraStore {
     /// longest time for which a process of yours stays up without an entity of its own.
     pub fn clean_processes(&self, age: Duration, execution: Execution) -> ProcessCleanup {
         let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        let opened_before = now_millis().saturating_sub(age);
+        let opened_before = self.inner.times.now_millis().saturating_sub(age);
         let page = Some(PagingState::start());
         ProcessCleanup { store: self.clone(), execution, opened_before, page }
     }

@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod times;
 mod timeuuid;
 
 mod partition;

@@ -152,7 +152,7 @@ pub(crate) struct HeadStatements {
 impl HeadStatements {
     fn new(messages: &str, has_head: bool) -> Self {
         let end = format!(
-            "SELECT sequence_nr, annals_head FROM {messages} WHERE {PARTITION} \
+            "SELECT sequence_nr, timestamp, annals_head FROM {messages} WHERE {PARTITION} \
              ORDER BY sequence_nr DESC LIMIT 1"
         );
         let plain = if has_head { end.clone() } else { end.replace(", annals_head", "") };

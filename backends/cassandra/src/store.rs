@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use annals_core::{Capabilities, Error, Result, Store};
 use scylla::client::session::Session;
@@ -15,6 +15,7 @@ use crate::entities::Entities;
 use crate::schema::{self, SchemaReport, Wanted};
 use crate::settings::{CassandraSettings, Fencing};
 use crate::tags::{Background, Backlog, InFlight, Sessions};
+use crate::times::Times;
 use crate::timeuuid::{TimeUuid, TimeUuids};
 use crate::tool::Execution;
 
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub(crate) capabilities: Capabilities,
     /// What tells offsets of this store from those of others.
     pub(crate) store_id: u64,
+    pub(crate) times: Arc<Times>,
     pub(crate) uuids: Arc<TimeUuids>,
     /// Of `fencing = claims` alone.
     pub(crate) claims: Option<Claims<Server>>,
@@ -100,6 +102,7 @@ impl CassandraStore {
 pub(crate) struct Parts {
     pub(crate) session: Session,
     pub(crate) settings: CassandraSettings,
+    pub(crate) times: Arc<Times>,
     pub(crate) fencing: Fencing,
     pub(crate) has_head: bool,
     pub(crate) read_only: bool,
@@ -108,9 +111,9 @@ pub(crate) struct Parts {
 
 impl Inner {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { session, settings, fencing, has_head, read_only, random } = parts;
+        let Parts { session, settings, times, fencing, has_head, read_only, random } = parts;
         let connection = Arc::new(Connection::new(session, &settings, has_head));
-        let uuids = Arc::new(TimeUuids::new(random));
+        let uuids = Arc::new(TimeUuids::new(random, times.clone()));
         let in_flight = Arc::new(InFlight::default());
         let claims = (fencing == Fencing::Claims).then(|| {
             let (connection, uuids) = (connection.clone(), uuids.clone());
@@ -125,6 +128,7 @@ impl Inner {
             has_head,
             read_only,
             settings,
+            times,
             uuids,
             claims,
             entities: Entities::default(),
@@ -207,7 +211,7 @@ impl Inner {
 
     /// A timeuuid of now, later than all drawn before.
     pub(crate) fn draw_uuid(&self) -> TimeUuid {
-        self.uuids.draw(now_millis())
+        self.uuids.draw()
     }
 }
 
@@ -224,18 +228,6 @@ impl fmt::Debug for CassandraStore {
             .field("fencing", &self.inner.fencing)
             .finish_non_exhaustive()
     }
-}
-
-/// The time of day, in milliseconds since 1970.
-pub(crate) fn now_millis() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The time of day as writes carry it, in microseconds since 1970.
-pub(crate) fn now_micros() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The most events of one append: also what the two partitions can hold where it may lie.

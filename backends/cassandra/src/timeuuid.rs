@@ -8,15 +8,20 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use annals_core::Timestamp;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
+use crate::times::Times;
+
 /// Between 1582-10-15, where version 1 UUIDs begin to count, and 1970, in milliseconds.
 const GREGORIAN_MILLIS: i64 = 12_219_292_800_000;
 /// A tick is 100 nanoseconds.
 const TICKS_PER_MILLI: i64 = 10_000;
+/// How far the clocks of two writers may differ.
+const LEAD_MILLIS_MAX: i64 = 5_000;
 const START_LOW_HALF: u64 = 0x8080_8080_8080_8080;
 const END_LOW_HALF: u64 = 0x7f7f_7f7f_7f7f_7f7f;
 
@@ -116,29 +121,40 @@ fn ticks_of(millis: i64) -> i64 {
 /// 10,000 are drawn in a millisecond it runs ahead of the clock, instead of waiting for it.
 #[derive(Debug)]
 pub(crate) struct TimeUuids {
+    times: Arc<Times>,
     low_half: u64,
     last_ticks: Mutex<i64>,
 }
 
 impl TimeUuids {
     /// A source of its own; `random` tells it from all others.
-    pub(crate) fn new(random: u64) -> Self {
+    pub(crate) fn new(random: u64, times: Arc<Times>) -> Self {
         // The variant, and the bit that says that the node is no hardware address.
         let low_half = random & 0x3fff_ffff_ffff_ffff | 0x8000_0100_0000_0000;
-        Self { low_half, last_ticks: Mutex::new(0) }
+        Self { times, low_half, last_ticks: Mutex::new(0) }
     }
 
-    /// The next one, at `now_millis` or later.
-    pub(crate) fn draw(&self, now_millis: i64) -> TimeUuid {
+    /// The next one, of now or later.
+    pub(crate) fn draw(&self) -> TimeUuid {
         let mut last = self.last_ticks.lock();
-        *last = ticks_of(now_millis).max(*last + 1);
+        *last = ticks_of(self.times.now_millis()).max(*last + 1);
         TimeUuid::of(*last, self.low_half)
+    }
+
+    /// Draws none before `seen`, the last event of an entity that goes on here: clocks of two processes
+    /// differ a little. What is further ahead is a clock that is wrong, and not followed.
+    pub(crate) fn follow(&self, seen: TimeUuid) {
+        if seen.millis().saturating_sub(self.times.now_millis()) <= LEAD_MILLIS_MAX {
+            let mut last = self.last_ticks.lock();
+            *last = seen.ticks().max(*last);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::times::Manual;
 
     #[test]
     fn starts_and_ends_are_those_of_the_java_driver() {
@@ -175,11 +191,28 @@ mod tests {
 
     #[test]
     fn drawn_ones_grow_whatever_the_clock_does() {
-        let source = TimeUuids::new(u64::MAX);
-        let drawn: Vec<_> = [7, 7, 3, 8, 8].iter().map(|millis| source.draw(*millis)).collect();
+        let clock = Manual::at(0);
+        let source = TimeUuids::new(u64::MAX, Arc::new(Times::new(clock.clone())));
+        let mut draw = |millis| {
+            clock.set(millis);
+            source.draw()
+        };
+        let drawn: Vec<_> = [7, 7, 3, 8, 8].into_iter().map(&mut draw).collect();
         assert!(drawn.is_sorted_by(|a, b| a < b), "{drawn:?}");
         let millis: Vec<_> = drawn.iter().map(|uuid| uuid.millis()).collect();
         assert_eq!(millis, [7, 7, 7, 8, 8]);
         assert!(drawn.iter().all(|uuid| TimeUuid::new(uuid.uuid()) == Some(*uuid)));
+    }
+
+    #[test]
+    fn an_event_comes_after_the_one_that_it_follows_unless_that_ones_clock_was_wrong() {
+        let clock = Manual::at(1_000_000);
+        let source = TimeUuids::new(7, Arc::new(Times::new(clock)));
+        let near = TimeUuid::end_of(1_002_000);
+        source.follow(near);
+        assert!(source.draw() > near);
+        let far = TimeUuid::end_of(1_300_000);
+        source.follow(far);
+        assert!(source.draw() < far);
     }
 }

@@ -28,7 +28,6 @@ use crate::pages::column;
 use crate::partition::Partition;
 use crate::row::EventRow;
 use crate::settings::CassandraSettings;
-use crate::store::now_millis;
 use crate::tags::InFlight;
 use crate::timeuuid::{TimeUuid, TimeUuids};
 use crate::writes::Way;
@@ -61,7 +60,7 @@ pub(crate) fn start(
     read_only: bool,
 ) -> Claims<Server> {
     let ids = Arc::new(RandomIds);
-    let process: Arc<str> = server.uuids.draw(now_millis()).uuid().to_string().into();
+    let process: Arc<str> = server.uuids.draw().uuid().to_string().into();
     let patience = Patience { retry: RetryPolicy::default(), check: settings.request_timeout };
     let claims = Claims::new(process, Arc::new(server), patience, ids);
     if read_only { claims.reading_only() } else { claims }
@@ -223,6 +222,7 @@ impl Tables for Server {
         let floor = search.nothing().highest.max(SeqNr::FIRST);
         let mut rows = RowsDown::new(self, id.clone(), floor).await?;
         while let Some((number, rows)) = rows.next(self).await? {
+            rows.iter().for_each(|row| self.uuids.follow(row.timestamp));
             refuse_mixed(id, claim_row, number, &rows)?;
             match search.take(number, rows) {
                 Found::More => {}
@@ -278,7 +278,7 @@ impl Tables for Server {
         let tagged = self.settings.events_by_tag.enabled
             && append.events().iter().any(|event| !event.tags.is_empty());
         let uuids: Arc<[TimeUuid]> = self.in_flight.enter_drawn(|| {
-            let drawn = append.events().iter().map(|_| self.uuids.draw(now_millis()));
+            let drawn = append.events().iter().map(|_| self.uuids.draw());
             let uuids: Arc<[TimeUuid]> = drawn.collect();
             let first = uuids.first().copied().filter(|_| tagged);
             (uuids, first)

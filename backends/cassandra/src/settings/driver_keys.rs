@@ -303,7 +303,9 @@ pub(super) fn without(key: &str) -> Option<&'static str> {
         "advanced.reconnection-policy.class" => {
             "waits grow from base-delay to max-delay when a store is opened, and by the driver's own rule later"
         }
-        "advanced.timestamp-generator.class" => "times of writes always grow",
+        "advanced.timestamp-generator.class" => {
+            "the servers give writes their times, whatever this machine's clock says"
+        }
         "advanced.throttler.class" => "callers wait where too many requests are under way",
         "advanced.address-translator.class" => "nodes are reached at the addresses that they give",
         "advanced.connection.pool.remote.size" => "other data centres get as many connections",

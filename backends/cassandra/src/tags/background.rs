@@ -105,6 +105,7 @@ impl Background {
                     return;
                 }
                 let Some(inner) = Weak::upgrade(&weak) else { return };
+                inner.times.compare(inner.connection.session()).await;
                 inner.flush_progress().await;
                 if Instant::now() >= scan_at {
                     inner.flush_scanning().await;

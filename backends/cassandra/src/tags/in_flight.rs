@@ -56,35 +56,39 @@ impl InFlight {
     }
 
     /// Everything before it is complete; later than all that was drawn, if nothing is under way.
-    pub(crate) fn horizon(&self, uuids: &TimeUuids, now_millis: i64) -> TimeUuid {
+    pub(crate) fn horizon(&self, uuids: &TimeUuids) -> TimeUuid {
         let mut holds = self.0.lock();
         let now = Instant::now();
         holds.retain(|_, hold| hold.active > 0 || hold.until.is_some_and(|until| until > now));
-        holds.first_key_value().map_or_else(|| uuids.draw(now_millis), |(first, _)| *first)
+        holds.first_key_value().map_or_else(|| uuids.draw(), |(first, _)| *first)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::times::{Manual, Times};
 
     #[test]
     fn the_horizon_waits_for_the_earliest() {
-        let (in_flight, uuids) = (InFlight::default(), TimeUuids::new(7));
+        let times = Arc::new(Times::new(Manual::at(1_000)));
+        let (in_flight, uuids) = (InFlight::default(), TimeUuids::new(7, times));
         let enter = || {
             in_flight.enter_drawn(|| {
-                let uuid = uuids.draw(1_000);
+                let uuid = uuids.draw();
                 (uuid, Some(uuid))
             })
         };
         let (first, second) = (enter(), enter());
-        assert_eq!(in_flight.horizon(&uuids, 1_000), first);
+        assert_eq!(in_flight.horizon(&uuids), first);
         in_flight.leave(first);
-        assert_eq!(in_flight.horizon(&uuids, 1_000), second);
+        assert_eq!(in_flight.horizon(&uuids), second);
         in_flight.leave_unknown(second);
-        assert_eq!(in_flight.horizon(&uuids, 1_000), second);
+        assert_eq!(in_flight.horizon(&uuids), second);
         in_flight.enter_drawn(|| ((), Some(second)));
         in_flight.leave(second);
-        assert!(in_flight.horizon(&uuids, 1_000) > second);
+        assert!(in_flight.horizon(&uuids) > second);
     }
 }

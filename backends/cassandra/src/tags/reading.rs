@@ -28,7 +28,7 @@ use crate::journal::BATCH_BYTES;
 use crate::partition::Bucket;
 use crate::row::{self, EventRow};
 use crate::settings::TagWriters;
-use crate::store::{Inner, now_millis};
+use crate::store::Inner;
 use crate::timeuuid::TimeUuid;
 
 /// Rows of a page of a bucket.
@@ -112,6 +112,7 @@ impl Inner {
         if until.is_some_and(|until| until <= position) {
             return Ok(Page::new(Vec::new(), after.map(|after| offsets.of_tag(after)), true));
         }
+        self.times.compare(self.connection.session()).await;
         let horizon = self.horizon_past(until).await?;
         let session = match self.tag_sessions.take(tag, position) {
             Some(session) => session,
@@ -129,11 +130,12 @@ impl Inner {
     /// What is complete; waits until that includes `until`.
     async fn horizon_past(&self, until: Option<TimeUuid>) -> Result<TimeUuid> {
         loop {
-            let mut horizon = self.in_flight.horizon(&self.uuids, now_millis());
+            let mut horizon = self.in_flight.horizon(&self.uuids);
             if self.settings.tag_writers == TagWriters::Any {
                 let delay = self.settings.events_by_tag.eventual_consistency_delay.as_millis();
                 let delay = i64::try_from(delay).unwrap_or(i64::MAX);
-                horizon = horizon.min(TimeUuid::end_of(now_millis().saturating_sub(delay)));
+                horizon =
+                    horizon.min(TimeUuid::end_of(self.times.now_millis().saturating_sub(delay)));
             }
             if until.is_none_or(|until| until < horizon) {
                 return Ok(horizon);
@@ -158,7 +160,7 @@ impl Inner {
         let size = self.settings.events_by_tag.bucket_size;
         let Some(after) = after else { return Ok(session) };
         if self.settings.tag_writers == TagWriters::Own
-            || size.bucket_of(after).is_before(size.bucket_at(now_millis()))
+            || size.bucket_of(after).is_before(size.bucket_at(self.times.now_millis()))
         {
             return Ok(session);
         }
@@ -393,8 +395,10 @@ impl<'a> TagPage<'a> {
         let deadline = Instant::now() + patience;
         loop {
             let mut found = Vec::new();
-            for bucket in [bucket.previous(), bucket] {
-                let rows = self.all_rows(bucket, before.timestamp).await?;
+            // Also behind it: the clock of who wrote them may have been ahead.
+            for bucket in [bucket.previous(), bucket, bucket.next()] {
+                let rows =
+                    self.all_rows(bucket, TimeUuid::start_of(bucket.next().column())).await?;
                 found.extend(rows.into_iter().filter(|row| {
                     row.persistence_id.as_deref() == Some(id.as_str())
                         && (first..before.tag_counter).contains(&row.tag_counter)

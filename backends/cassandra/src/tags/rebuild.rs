@@ -25,7 +25,7 @@ use crate::claims::Claim;
 use crate::end::Look;
 use crate::replay::EntityReader;
 use crate::row::{self, EventRow};
-use crate::store::{CassandraStore, Inner, now_micros};
+use crate::store::{CassandraStore, Inner};
 use crate::timeuuid::TimeUuid;
 use crate::tool::Execution;
 
@@ -169,7 +169,7 @@ struct Run<'a> {
     /// The last event that was read.
     read_to: SeqNr,
     claim: Option<Claim>,
-    /// What is noted is written as of then: whoever writes later is not set back.
+    /// In microseconds since 1970.
     began: i64,
     stored: StoredProgress,
     counters: Counters,
@@ -177,7 +177,7 @@ struct Run<'a> {
 
 impl<'a> Run<'a> {
     async fn begin(inner: &'a Inner, id: &PersistenceId, execution: Execution) -> Result<Self> {
-        let began = now_micros();
+        let began = inner.times.now_millis().saturating_mul(1_000);
         let (bounds, claim) = match (execution, &inner.claims) {
             (Execution::DryRun, _) => (inner.bounds(id).await?, None),
             (Execution::Apply, Some(claims)) => {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::as_conversions)]
 
 mod claims;
+mod clocks;
 mod conformance;
 mod faults;
 mod flavours;
