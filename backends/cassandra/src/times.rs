@@ -9,8 +9,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use annals_core::{Clock, Timestamp};
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use scylla::client::session::Session;
+use scylla::policies::load_balancing::{
+    LoadBalancingPolicy, NodeIdentifier, SingleTargetLoadBalancingPolicy,
+};
+use scylla::statement::unprepared::Statement;
 use scylla::value::CqlTimeuuid;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -19,10 +24,14 @@ use crate::timeuuid::TimeUuid;
 
 /// How often the clocks are compared.
 const INTERVAL: Duration = Duration::from_secs(60);
+/// And where no server said what time it is.
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Less is what synchronised clocks differ by, and the answer's way.
 const TOLERANCE_MILLIS: i64 = 1_000;
 /// An answer that took longer says too little.
 const ANSWER_MAX: Duration = Duration::from_secs(1);
+/// So many servers are asked where one says that our clock is off.
+const SERVERS_MAX: usize = 9;
 
 /// The clock of the machine.
 #[derive(Debug)]
@@ -39,14 +48,15 @@ impl Clock for System {
 #[derive(Debug)]
 pub(crate) struct Times {
     clock: Arc<dyn Clock>,
-    /// How far the servers' clock is ahead of ours.
+    /// How far the servers' clocks are ahead of ours.
     ahead_millis: AtomicI64,
-    compared: Mutex<Option<Instant>>,
+    /// When they are compared again.
+    due: Mutex<Option<Instant>>,
 }
 
 impl Times {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ahead_millis: AtomicI64::new(0), compared: Mutex::new(None) }
+        Self { clock, ahead_millis: AtomicI64::new(0), due: Mutex::new(None) }
     }
 
     /// Milliseconds since 1970.
@@ -55,28 +65,48 @@ impl Times {
         now.saturating_add(self.ahead_millis.load(Ordering::Relaxed))
     }
 
-    /// Compares the clocks, unless that was done lately. What keeps the server from answering is told by
+    /// Compares the clocks, unless that was done lately. What keeps a server from answering is told by
     /// the next request that matters.
     pub(crate) async fn compare(&self, session: &Session) {
         {
-            let mut compared = self.compared.lock();
-            if compared.is_some_and(|compared| compared.elapsed() < INTERVAL) {
+            let mut due = self.due.lock();
+            let now = Instant::now();
+            if due.is_some_and(|due| now < due) {
                 return;
             }
-            *compared = Some(Instant::now());
+            *due = Some(now + RETRY_INTERVAL);
         }
+        let Some(mut ahead) = self.ask(session, None).await else { return };
+        if ahead.abs() > TOLERANCE_MILLIS {
+            // Or is it the server's that is?
+            let state = session.get_cluster_state();
+            let servers = state.get_nodes_info().iter().take(SERVERS_MAX);
+            let answers = servers.map(|server| {
+                let server = NodeIdentifier::HostId(server.host_id);
+                self.ask(session, Some(SingleTargetLoadBalancingPolicy::new(server, None)))
+            });
+            let answers = join_all(answers).await.into_iter().flatten().collect();
+            ahead = middle(answers).unwrap_or(ahead);
+        }
+        self.set(ahead);
+        *self.due.lock() = Some(Instant::now() + INTERVAL);
+    }
+
+    /// How far the clock of a server, whichever or this one, is ahead.
+    async fn ask(
+        &self,
+        session: &Session,
+        server: Option<Arc<dyn LoadBalancingPolicy>>,
+    ) -> Option<i64> {
+        let mut statement = Statement::new("SELECT now() FROM system.local");
+        statement.set_load_balancing_policy(server);
         let (asked, began) = (self.clock.now().as_millis(), Instant::now());
-        let Ok(answer) = session.query_unpaged("SELECT now() FROM system.local", ()).await else {
-            return;
-        };
+        let answer = session.query_unpaged(statement, ()).await.ok()?;
         let took = began.elapsed();
-        let answer = answer.into_rows_result().ok();
-        let answer = answer.and_then(|rows| rows.single_row::<(CqlTimeuuid,)>().ok());
-        let server = answer.and_then(|(uuid,)| TimeUuid::new(Uuid::from_bytes(*uuid.as_bytes())));
-        if let Some(server) = server.filter(|_| took <= ANSWER_MAX) {
-            let way = i64::try_from(took.as_millis() / 2).unwrap_or_default();
-            self.set(server.millis() - asked.saturating_add(way));
-        }
+        let answer = answer.into_rows_result().ok()?.single_row::<(CqlTimeuuid,)>().ok()?;
+        let server = TimeUuid::new(Uuid::from_bytes(*answer.0.as_bytes()))?;
+        let way = i64::try_from(took.as_millis() / 2).ok()?;
+        (took <= ANSWER_MAX).then(|| server.millis() - asked.saturating_add(way))
     }
 
     fn set(&self, ahead_millis: i64) {
@@ -84,10 +114,18 @@ impl Times {
         let before = self.ahead_millis.swap(ahead, Ordering::Relaxed);
         if ahead.abs_diff(before) > TOLERANCE_MILLIS.unsigned_abs() {
             tracing::warn!(
-                "Cassandra's clock is {ahead_millis} ms ahead of this machine's: events get its time"
+                "Cassandra's clocks are {ahead_millis} ms ahead of this machine's: events get their time"
             );
         }
     }
+}
+
+/// What most of the servers agree on; of two that disagree, the one that is nearer to us.
+fn middle(mut answers: Vec<i64>) -> Option<i64> {
+    answers.sort_unstable();
+    let upper = answers.get(answers.len() / 2).copied()?;
+    let lower = answers.get((answers.len() - 1) / 2).copied()?;
+    Some(if lower.abs() < upper.abs() { lower } else { upper })
 }
 
 /// A clock that tests set.
@@ -124,5 +162,14 @@ mod tests {
             times.set(ahead);
             assert_eq!(times.now_millis(), now, "{ahead}");
         }
+    }
+    #[test]
+    fn one_server_whose_clock_is_wrong_does_not_count() {
+        assert_eq!(middle(vec![3, 300_000, -2]), Some(3));
+        assert_eq!(middle(vec![300_000, 2]), Some(2));
+        assert_eq!(middle(vec![-4, -300_000]), Some(-4));
+        assert_eq!(middle(vec![300_000]), Some(300_000));
+        assert_eq!(middle(vec![300_001, 299_999, 1, 300_000]), Some(299_999));
+        assert_eq!(middle(Vec::new()), None);
     }
 }
