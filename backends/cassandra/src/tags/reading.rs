@@ -58,7 +58,7 @@ struct Window {
 struct Before {
     position: TimeUuid,
     from_offset: bool,
-    /// What it knew of the entities that the page delivers.
+    /// What it knew of the entities that the page delivers or forgets.
     seen: Vec<(PersistenceId, Option<(i64, Bucket)>)>,
 }
 
@@ -278,7 +278,10 @@ impl<'a> TagPage<'a> {
             bucket = self.next_bucket(bucket, last).await?;
             self.window.position =
                 self.window.position.max(TimeUuid::start_of(bucket.column()).just_before());
-            self.session.clean_up(bucket);
+            let forgotten = self.session.clean_up(bucket);
+            if let Some(before) = &mut self.before {
+                before.seen.extend(forgotten.into_iter().map(|(id, known)| (id, Some(known))));
+            }
         }
         if self.inner.settings.tag_writers == TagWriters::Own {
             // Nothing can come before the horizon any more.

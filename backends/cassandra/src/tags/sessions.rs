@@ -29,11 +29,11 @@ impl Session {
         Self { seen: HashMap::new(), from_offset, tracked_back: Instant::now() }
     }
 
-    /// Forgets entities of which nothing came in the last two buckets.
-    pub(crate) fn clean_up(&mut self, current: Bucket) {
+    /// Forgets entities of which nothing came in the last two buckets; gives what it knew of them.
+    pub(crate) fn clean_up(&mut self, current: Bucket) -> HashMap<PersistenceId, (i64, Bucket)> {
         let oldest = current.previous().previous();
-        self.seen.retain(|_, (_, bucket)| !bucket.is_before(oldest));
         self.from_offset = true;
+        self.seen.extract_if(|_, (_, bucket)| bucket.is_before(oldest)).collect()
     }
 }
 

@@ -111,15 +111,20 @@ async fn an_offset_of_pekko_resumes_a_tag() {
     assert_eq!(rest, [2, 3]);
 }
 
-/// A reader asks buckets whether they hold anything, and once none between its own and the last one did.
-#[tokio::test]
-async fn events_of_all_buckets_are_delivered() {
-    let (tag, id) = (unique(), PersistenceId::new(format!("buckets|{}", unique())).unwrap());
+/// With buckets of a second.
+fn settings_of_buckets() -> CassandraSettings {
     let mut settings = support::settings("buckets").with_fencing(Fencing::Claims);
     settings.events_by_tag.bucket_size = BucketSize::Second;
     settings.events_by_tag.first_time_bucket_millis = support::now_millis();
     settings.tag_writers = TagWriters::Own;
-    let store = support::open(settings).await.unwrap().store();
+    settings
+}
+
+/// A reader asks buckets whether they hold anything, and once none between its own and the last one did.
+#[tokio::test]
+async fn events_of_all_buckets_are_delivered() {
+    let (tag, id) = (unique(), PersistenceId::new(format!("buckets|{}", unique())).unwrap());
+    let store = support::open(settings_of_buckets()).await.unwrap().store();
     let mut expected = Vec::new();
     for after in 0..4 {
         store.journal.append(append(&id, after, "w", &["x"], &[&tag])).await.unwrap();
@@ -233,4 +238,35 @@ async fn a_reader_that_failed_still_knows_what_is_missing() {
             }
         }
     }
+}
+
+/// A reader forgets entities of old buckets when it goes on to later ones. Where that page failed, it went
+/// back without them, and then took what it had delivered for what it had missed.
+#[tokio::test]
+async fn a_reader_that_failed_in_a_later_bucket_delivers_nothing_twice() {
+    let tag = unique();
+    let [old, new] = ["old", "new"].map(|name| PersistenceId::new(unique() + name).unwrap());
+    let wire = Wire::to(support::server().await).await;
+    let store = support::open_at(wire.address(), settings_of_buckets()).await.unwrap().store();
+    for after in 0..3 {
+        store.journal.append(append(&old, after, "w", &["x"], &[&tag])).await.unwrap();
+    }
+    let scope = Scope::Tag(Tag::new(tag.as_str()).unwrap());
+    let first = store.read_journal.page(&scope, None, None, 2).await.unwrap();
+    assert_eq!(first.events().len(), 2);
+    // Past what a reader remembers.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    store.journal.append(append(&new, 0, "w", &["x"], &[&tag])).await.unwrap();
+
+    wire.follow(|statement| match statement.starts_with("SELECT deleted_to") {
+        true => Act::Refuse,
+        false => Act::Pass,
+    });
+    store.read_journal.page(&scope, first.next(), None, 10).await.unwrap_err();
+    wire.follow(|_| Act::Pass);
+    let rest = store.read_journal.page(&scope, first.next(), None, 10).await.unwrap();
+
+    let rest: Vec<_> =
+        rest.events().iter().map(|e| (e.persistence_id.clone(), e.event.seq_nr.get())).collect();
+    assert_eq!(rest, [(old, 3), (new, 1)]);
 }
