@@ -213,12 +213,39 @@ pub struct EventsByTagSettings {
     pub gap_timeout: Duration,
     /// `max-missing-to-search`. Default 5,000.
     pub max_missing_to_search: u64,
+    /// `back-track`: how often and how far readers look for rows that came late.
+    pub back_track: BackTrackSettings,
     /// `time-to-live` of tag rows. Default none.
     pub time_to_live: Option<Duration>,
     /// `gc-grace-seconds` of the table. Default 864,000.
     pub gc_grace_seconds: u32,
     /// `compaction-strategy` of the table.
     pub compaction: Vec<(String, String)>,
+}
+
+/// The section `events-by-tag.back-track`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackTrackSettings {
+    /// `interval`. Default 1 s; none: off.
+    pub interval: Option<Duration>,
+    /// `period`: how far. Default 5 s; none: to the beginning of the bucket before.
+    pub period: Option<Duration>,
+    /// `long-interval`. Default 120 s; none: off.
+    pub long_interval: Option<Duration>,
+    /// `long-period`: how far then. Default none: to the beginning of the bucket before.
+    pub long_period: Option<Duration>,
+}
+
+impl Default for BackTrackSettings {
+    fn default() -> Self {
+        let seconds = |seconds| Some(Duration::from_secs(seconds));
+        Self {
+            interval: seconds(1),
+            period: seconds(5),
+            long_interval: seconds(120),
+            long_period: None,
+        }
+    }
 }
 
 /// The section `query`.
@@ -376,6 +403,7 @@ impl Default for EventsByTagSettings {
             eventual_consistency_delay: Duration::from_secs(5),
             gap_timeout: Duration::from_secs(10),
             max_missing_to_search: 5_000,
+            back_track: BackTrackSettings::default(),
             time_to_live: None,
             gc_grace_seconds: GC_GRACE_SECONDS,
             compaction: size_tiered(),

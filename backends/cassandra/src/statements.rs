@@ -281,7 +281,7 @@ impl TagStatements {
             select_counters: Statement::new(
                 Read,
                 format!(
-                    "SELECT persistence_id, tag_pid_sequence_nr, timestamp FROM {tag_views} \
+                    "SELECT persistence_id, tag_pid_sequence_nr FROM {tag_views} \
                      WHERE {bucket} AND timestamp > ? AND timestamp <= ?"
                 ),
             ),

@@ -13,7 +13,9 @@
 
 mod background;
 mod counters;
+mod gaps;
 mod in_flight;
+mod late;
 mod progress;
 mod reading;
 mod rebuild;

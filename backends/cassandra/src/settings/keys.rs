@@ -1,6 +1,7 @@
 //! The keys of `pekko.persistence.cassandra`, one by one: taken, or reported with the reason.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use annals_core::Result;
 
@@ -217,12 +218,24 @@ fn events_by_tag(
         "max-missing-to-search" => tags.max_missing_to_search = number(key, value)?,
         "time-to-live" => tags.time_to_live = Some(duration(key, value)?),
         "gc-grace-seconds" => tags.gc_grace_seconds = number(key, value)?,
+        "back-track.interval" => tags.back_track.interval = unless("off", key, value)?,
+        "back-track.period" => tags.back_track.period = unless("max", key, value)?,
+        "back-track.long-interval" => tags.back_track.long_interval = unless("off", key, value)?,
+        "back-track.long-period" => tags.back_track.long_period = unless("max", key, value)?,
         _ => match rest.strip_prefix("compaction-strategy.") {
             Some(option) => compaction(&mut tags.compaction, key, option, value)?,
             None => return Ok(false),
         },
     }
     Ok(true)
+}
+
+/// A duration, or none where `word` stands.
+fn unless(word: &str, key: &str, value: &str) -> Result<Option<Duration>> {
+    if value == word || word == "off" && value == "false" {
+        return Ok(None);
+    }
+    duration(key, value).map(Some)
 }
 
 fn query(settings: &mut CassandraSettings, key: &str, rest: &str, value: &str) -> Result<bool> {
@@ -343,13 +356,9 @@ fn without_of_tags(key: &str) -> Option<&'static str> {
 
 /// Why a whole section has no effect.
 fn without_below(key: &str) -> Option<&'static str> {
-    const SECTIONS: [(&str, &str); 8] = [
+    const SECTIONS: [(&str, &str); 7] = [
         ("default-dispatcher.", "thread pools are those of the runtime"),
         ("events-by-tag.retries.", "reads are retried by their readers"),
-        (
-            "events-by-tag.back-track.",
-            "how far a reader looks back is decided by the gaps that it sees",
-        ),
         ("journal.circuit-breaker.", "errors are returned at once, and retried where that is safe"),
         (
             "snapshot.circuit-breaker.",

@@ -19,7 +19,6 @@ use annals_core::{Envelope, Error, Offset, Page, PersistenceId, Result, SeqNr, T
 use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::response::PagingState;
 use scylla::value::CqlTimeuuid;
-use tokio::time::Instant;
 
 use super::sessions::Session;
 use crate::end::seq_nr;
@@ -32,22 +31,18 @@ use crate::store::Inner;
 use crate::timeuuid::TimeUuid;
 
 /// Rows of a page of a bucket.
-const ROWS: i32 = 500;
+pub(super) const ROWS: i32 = 500;
 /// How many buckets are asked at a time whether they hold anything.
 const PROBES: usize = 128;
 /// How many entities are asked at a time how far they are deleted.
 const LOOKUPS: usize = 32;
-const SEARCH_PAUSE: Duration = Duration::from_millis(200);
 const HORIZON_PAUSE: Duration = Duration::from_millis(5);
-/// How often, and how far, late rows are looked for.
-const TRACK_BACK_INTERVAL: Duration = Duration::from_secs(1);
-const TRACK_BACK_MILLIS: i64 = 5_000;
 
 /// Where a page of a tag begins and ends.
 #[derive(Debug, Clone, Copy)]
-struct Window {
+pub(super) struct Window {
     /// Behind the last event that was delivered.
-    position: TimeUuid,
+    pub(super) position: TimeUuid,
     /// Before it everything is complete; not included.
     horizon: TimeUuid,
     /// The last event wanted.
@@ -63,11 +58,11 @@ struct Before {
 }
 
 /// A page on its way.
-struct TagPage<'a> {
-    inner: &'a Inner,
-    tag: &'a Tag,
-    window: Window,
-    session: Session,
+pub(super) struct TagPage<'a> {
+    pub(super) inner: &'a Inner,
+    pub(super) tag: &'a Tag,
+    pub(super) window: Window,
+    pub(super) session: Session,
     before: Option<Before>,
     rows: Vec<(TimeUuid, EventRow)>,
     bytes: usize,
@@ -79,7 +74,8 @@ impl Drop for TagPage<'_> {
     /// has seen would not find out what is missing.
     fn drop(&mut self) {
         let Some(before) = self.before.take() else { return };
-        let mut session = std::mem::replace(&mut self.session, Session::new(true));
+        let mut session =
+            std::mem::replace(&mut self.session, Session::new(None, self.window.position));
         for (id, known) in before.seen.into_iter().rev() {
             match known {
                 Some(known) => session.seen.insert(id, known),
@@ -156,7 +152,8 @@ impl Inner {
         after: Option<TimeUuid>,
         horizon: TimeUuid,
     ) -> Result<Session> {
-        let mut session = Session::new(after.is_some());
+        let first = self.settings.events_by_tag.first_time_bucket_millis;
+        let mut session = Session::new(after, TimeUuid::start_of(first));
         let size = self.settings.events_by_tag.bucket_size;
         let Some(after) = after else { return Ok(session) };
         if self.settings.tag_writers == TagWriters::Own
@@ -165,39 +162,36 @@ impl Inner {
             return Ok(session);
         }
         let bucket = size.bucket_of(after);
-        for (id, counter, _) in self.tag_counters(tag, bucket, after, horizon).await? {
+        self.each_counter(tag, bucket, (after, horizon), |id, counter| {
             let lowest = session.seen.entry(id).or_insert((counter - 1, bucket));
             lowest.0 = lowest.0.min(counter - 1);
-        }
+        })
+        .await?;
         Ok(session)
     }
 
-    /// Ids, counters and times of the rows of a bucket in (`after`, `to`].
-    async fn tag_counters(
+    /// Tells of each row of a bucket in (`after`, `to`] its id and counter.
+    pub(super) async fn each_counter(
         &self,
         tag: &Tag,
         bucket: Bucket,
-        after: TimeUuid,
-        to: TimeUuid,
-    ) -> Result<Vec<(PersistenceId, i64, TimeUuid)>> {
+        (after, to): (TimeUuid, TimeUuid),
+        mut told: impl FnMut(PersistenceId, i64),
+    ) -> Result<()> {
         let what = || format!("reading the counters of tag {tag}");
         let values = (tag.as_str(), bucket.column(), cql(after), cql(to));
         let statement = &self.connection.statements.tags.select_counters;
-        let mut counters = Vec::new();
         let mut page = Some(PagingState::start());
         while let Some(from) = page {
             let found = self.connection.read_page(statement, values, ROWS * 10, from, what).await?;
-            let rows = found.rows.rows::<(String, i64, CqlTimeuuid)>();
+            let rows = found.rows.rows::<(String, i64)>();
             for row in rows.map_err(|error| error::of_rows(what(), error))? {
-                let (id, counter, timestamp) =
-                    row.map_err(|error| error::of_rows(what(), error))?;
-                let timestamp = TimeUuid::new(uuid::Uuid::from_bytes(*timestamp.as_bytes()));
-                let id = PersistenceId::new(id)?;
-                counters.extend(timestamp.map(|timestamp| (id, counter, timestamp)));
+                let (id, counter) = row.map_err(|error| error::of_rows(what(), error))?;
+                told(PersistenceId::new(id)?, counter);
             }
             page = found.next;
         }
-        Ok(counters)
+        Ok(())
     }
 
     /// The events of rows, without those that their entities have deleted: tag rows outlive their events.
@@ -257,7 +251,8 @@ impl<'a> TagPage<'a> {
     /// The reader stands behind the page; gives where.
     fn hand_over(mut self) -> TimeUuid {
         self.before = None;
-        let session = std::mem::replace(&mut self.session, Session::new(true));
+        let session =
+            std::mem::replace(&mut self.session, Session::new(None, self.window.position));
         self.inner.tag_sessions.put(self.tag, self.window.position, session);
         self.window.position
     }
@@ -370,7 +365,13 @@ impl<'a> TagPage<'a> {
         Ok(())
     }
 
-    fn deliver(&mut self, id: PersistenceId, row: EventRow, bucket: Bucket, position: TimeUuid) {
+    pub(super) fn deliver(
+        &mut self,
+        id: PersistenceId,
+        row: EventRow,
+        bucket: Bucket,
+        position: TimeUuid,
+    ) {
         let known = self.session.seen.insert(id.clone(), (row.tag_counter, bucket));
         if let Some(before) = &mut self.before {
             before.seen.push((id, known));
@@ -378,114 +379,8 @@ impl<'a> TagPage<'a> {
         self.bytes = self.bytes.saturating_add(row.event.size_bytes());
         self.rows.push((position, row));
     }
-
-    /// Delivers the events `first ..` of `id` that come before `before`, once they have all been found.
-    async fn search(
-        &mut self,
-        id: &PersistenceId,
-        first: i64,
-        before: &EventRow,
-        patience: Duration,
-    ) -> Result<()> {
-        let wanted = before.tag_counter - first;
-        let max = self.inner.settings.events_by_tag.max_missing_to_search;
-        let size = self.inner.settings.events_by_tag.bucket_size;
-        let demanded = !patience.is_zero();
-        if demanded && u64::try_from(wanted).is_ok_and(|wanted| wanted > max) {
-            return Err(self.missing(id, first, before, "more than max-missing-to-search"));
-        }
-        let bucket = size.bucket_of(before.timestamp);
-        let deadline = Instant::now() + patience;
-        loop {
-            let mut found = Vec::new();
-            // Also behind it: the clock of who wrote them may have been ahead.
-            for bucket in [bucket.previous(), bucket, bucket.next()] {
-                let rows =
-                    self.all_rows(bucket, TimeUuid::start_of(bucket.next().column())).await?;
-                found.extend(rows.into_iter().filter(|row| {
-                    row.persistence_id.as_deref() == Some(id.as_str())
-                        && (first..before.tag_counter).contains(&row.tag_counter)
-                }));
-            }
-            found.sort_by_key(|row| row.tag_counter);
-            found.dedup_by_key(|row| row.tag_counter);
-            let whole = i64::try_from(found.len()).is_ok_and(|found| found == wanted);
-            if whole || Instant::now() >= deadline {
-                if demanded && !whole {
-                    return Err(self.missing(id, first, before, "not found in gap-timeout"));
-                }
-                for row in found {
-                    let position = self.window.position;
-                    self.deliver(id.clone(), row, bucket, position);
-                }
-                return Ok(());
-            }
-            tokio::time::sleep(SEARCH_PAUSE).await;
-        }
-    }
-
-    fn missing(&self, id: &PersistenceId, first: i64, before: &EventRow, why: &str) -> Error {
-        Error::unavailable(format!(
-            "events {first}-{} of tag {} of {id}, before its event {}, are missing ({why}): beginning \
-             the entity, or `tags repair`, writes them",
-            before.tag_counter - 1,
-            self.tag,
-            before.event.seq_nr
-        ))
-    }
-
-    /// The rows of a bucket before `before`.
-    async fn all_rows(&self, bucket: Bucket, before: TimeUuid) -> Result<Vec<EventRow>> {
-        let tag = self.tag;
-        let what = || format!("searching events of tag {tag}");
-        let after = TimeUuid::start_of(bucket.column()).just_before();
-        let values = (tag.as_str(), bucket.column(), cql(after), cql(before));
-        let statement = &self.inner.connection.statements.tags.select_views;
-        let mut rows = Vec::new();
-        let mut page = Some(PagingState::start());
-        while let Some(from) = page {
-            let connection = &self.inner.connection;
-            let found = connection.read_page(statement, values, ROWS, from, what).await?;
-            rows.extend(row::events(&found.rows, tag.as_str())?);
-            page = found.next;
-        }
-        Ok(rows)
-    }
-
-    /// Delivers rows that came late, of entities that got no later event since.
-    async fn track_back(&mut self) -> Result<()> {
-        let due = self.session.tracked_back.elapsed() >= TRACK_BACK_INTERVAL;
-        if self.inner.settings.tag_writers == TagWriters::Own || !due {
-            return Ok(());
-        }
-        self.session.tracked_back = Instant::now();
-        let size = self.inner.settings.events_by_tag.bucket_size;
-        let position = self.window.position;
-        let current = size.bucket_of(position);
-        let from = position.millis().saturating_sub(TRACK_BACK_MILLIS);
-        let from = TimeUuid::start_of(from.max(current.previous().column()));
-        for bucket in [current.previous(), current] {
-            let counters = self.inner.tag_counters(self.tag, bucket, from, position).await?;
-            let late = |(id, counter, _): &(PersistenceId, i64, TimeUuid)| {
-                self.session.seen.get(id).is_some_and(|(last, _)| counter > last)
-            };
-            if !counters.iter().any(late) {
-                continue;
-            }
-            let mut rows = self.all_rows(bucket, position.just_after()).await?;
-            rows.sort_by_key(|row| row.tag_counter);
-            for row in rows {
-                let id = row::id_of(&row)?;
-                let last = self.session.seen.get(&id).map(|(last, _)| *last);
-                if last.is_some_and(|last| row.tag_counter == last + 1) {
-                    self.deliver(id, row, bucket, position);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
-fn cql(uuid: TimeUuid) -> CqlTimeuuid {
+pub(super) fn cql(uuid: TimeUuid) -> CqlTimeuuid {
     CqlTimeuuid::from_bytes(*uuid.uuid().as_bytes())
 }

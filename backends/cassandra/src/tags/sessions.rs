@@ -20,13 +20,21 @@ pub(crate) struct Session {
     pub(crate) seen: HashMap<PersistenceId, (i64, Bucket)>,
     /// Whether the reader began at an offset: then what it saw of an entity first is its first.
     pub(crate) from_offset: bool,
+    /// Before it, nothing is late: the reader did not ask for it, or does not know what it has delivered.
+    /// `None`: it has not looked yet what lies behind it.
+    pub(crate) began: Option<TimeUuid>,
     /// When late rows were last looked for.
-    pub(crate) tracked_back: Instant,
+    pub(crate) looked_near: Instant,
+    /// And far back.
+    pub(crate) looked_far: Instant,
 }
 
 impl Session {
-    pub(crate) fn new(from_offset: bool) -> Self {
-        Self { seen: HashMap::new(), from_offset, tracked_back: Instant::now() }
+    /// Of a reader that begins at an offset, or behind `first`.
+    pub(crate) fn new(offset: Option<TimeUuid>, first: TimeUuid) -> Self {
+        let (now, from_offset) = (Instant::now(), offset.is_some());
+        let began = (!from_offset).then_some(first);
+        Self { seen: HashMap::new(), from_offset, began, looked_near: now, looked_far: now }
     }
 
     /// Forgets entities of which nothing came in the last two buckets; gives what it knew of them.
