@@ -19,6 +19,7 @@ mod late;
 mod progress;
 mod reading;
 mod rebuild;
+mod recovered;
 mod recovery;
 mod sessions;
 mod statements;

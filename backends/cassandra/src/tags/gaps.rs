@@ -35,12 +35,12 @@ impl TagPage<'_> {
             let mut found = Vec::new();
             // Also behind it: the clock of who wrote them may have been ahead.
             for bucket in [bucket.previous(), bucket, bucket.next()] {
-                let end = TimeUuid::start_of(bucket.next().column());
+                let window = whole(bucket);
                 let missing = |row: &EventRow| {
                     row.persistence_id.as_deref() == Some(id.as_str())
                         && (first..before.tag_counter).contains(&row.tag_counter)
                 };
-                found.extend(self.rows_of(bucket, end, missing).await?);
+                found.extend(self.rows_of(bucket, window, missing).await?);
             }
             found.sort_by_key(|row| row.tag_counter);
             found.dedup_by_key(|row| row.tag_counter);
@@ -69,16 +69,15 @@ impl TagPage<'_> {
         ))
     }
 
-    /// Those rows of a bucket before `before` that are `wanted`.
+    /// Those rows of a bucket after the one time and before the other that are `wanted`.
     pub(super) async fn rows_of(
         &self,
         bucket: Bucket,
-        before: TimeUuid,
+        (after, before): (TimeUuid, TimeUuid),
         wanted: impl Fn(&EventRow) -> bool,
     ) -> Result<Vec<EventRow>> {
         let tag = self.tag;
         let what = || format!("searching events of tag {tag}");
-        let after = TimeUuid::start_of(bucket.column()).just_before();
         let values = (tag.as_str(), bucket.column(), cql(after), cql(before));
         let statement = &self.inner.connection.statements.tags.select_views;
         let mut rows = Vec::new();
@@ -91,4 +90,10 @@ impl TagPage<'_> {
         }
         Ok(rows)
     }
+}
+
+/// Behind what the rows of a bucket lie, and before what.
+pub(super) fn whole(bucket: Bucket) -> (TimeUuid, TimeUuid) {
+    let start = TimeUuid::start_of(bucket.column()).just_before();
+    (start, TimeUuid::start_of(bucket.next().column()))
 }

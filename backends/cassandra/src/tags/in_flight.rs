@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
+use super::recovered::{MissingRow, RecoveredRows};
 use crate::timeuuid::{TimeUuid, TimeUuids};
 
 /// How long a reader waits for an append whose outcome stayed unknown.
@@ -21,16 +22,31 @@ struct Hold {
 
 /// The appends under way, by the timeuuid of their first event.
 #[derive(Debug, Default)]
-pub(crate) struct InFlight(Mutex<BTreeMap<TimeUuid, Hold>>);
+pub(crate) struct InFlight(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    holds: BTreeMap<TimeUuid, Hold>,
+    recovered: RecoveredRows,
+}
+
+/// How far a reader may go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Horizon {
+    /// Everything before it is complete.
+    pub(crate) at: TimeUuid,
+    /// So many rows had been recovered.
+    pub(crate) recovered: u64,
+}
 
 impl InFlight {
     /// Draws a timeuuid. A reader that asks for the horizon meanwhile waits, and then sees what the
     /// caller of [`InFlight::enter_drawn`] has entered.
     pub(crate) fn enter_drawn<T>(&self, draw: impl FnOnce() -> (T, Option<TimeUuid>)) -> T {
-        let mut holds = self.0.lock();
+        let mut state = self.0.lock();
         let (value, first) = draw();
         if let Some(first) = first {
-            holds.entry(first).or_default().active += 1;
+            state.holds.entry(first).or_default().active += 1;
         }
         value
     }
@@ -46,21 +62,44 @@ impl InFlight {
     }
 
     fn release(&self, first: TimeUuid, until: Option<Instant>) {
-        let mut holds = self.0.lock();
-        let Some(hold) = holds.get_mut(&first) else { return };
+        self.0.lock().release(first, until);
+    }
+
+    /// These rows, the first of them at `first`, were written now, or may have been.
+    pub(super) fn leave_recovered(
+        &self,
+        first: TimeUuid,
+        rows: Vec<MissingRow>,
+        uuids: &TimeUuids,
+    ) {
+        let mut state = self.0.lock();
+        rows.into_iter().for_each(|row| state.recovered.push(row, uuids.draw()));
+        state.release(first, None);
+    }
+
+    pub(super) fn with_recovered<T>(&self, look: impl FnOnce(&RecoveredRows) -> T) -> T {
+        look(&self.0.lock().recovered)
+    }
+
+    /// Later than all that was drawn, if nothing is under way.
+    pub(crate) fn horizon(&self, uuids: &TimeUuids) -> Horizon {
+        let mut state = self.0.lock();
+        let now = Instant::now();
+        let is_held = |hold: &Hold| hold.active > 0 || hold.until.is_some_and(|until| until > now);
+        state.holds.retain(|_, hold| is_held(hold));
+        let at = state.holds.first_key_value().map_or_else(|| uuids.draw(), |(first, _)| *first);
+        Horizon { at, recovered: state.recovered.count() }
+    }
+}
+
+impl State {
+    fn release(&mut self, first: TimeUuid, until: Option<Instant>) {
+        let Some(hold) = self.holds.get_mut(&first) else { return };
         hold.active = hold.active.saturating_sub(1);
         hold.until = until;
         if hold.active == 0 && until.is_none() {
-            holds.remove(&first);
+            self.holds.remove(&first);
         }
-    }
-
-    /// Everything before it is complete; later than all that was drawn, if nothing is under way.
-    pub(crate) fn horizon(&self, uuids: &TimeUuids) -> TimeUuid {
-        let mut holds = self.0.lock();
-        let now = Instant::now();
-        holds.retain(|_, hold| hold.active > 0 || hold.until.is_some_and(|until| until > now));
-        holds.first_key_value().map_or_else(|| uuids.draw(), |(first, _)| *first)
     }
 }
 
@@ -82,13 +121,13 @@ mod tests {
             })
         };
         let (first, second) = (enter(), enter());
-        assert_eq!(in_flight.horizon(&uuids), first);
+        assert_eq!(in_flight.horizon(&uuids).at, first);
         in_flight.leave(first);
-        assert_eq!(in_flight.horizon(&uuids), second);
+        assert_eq!(in_flight.horizon(&uuids).at, second);
         in_flight.leave_unknown(second);
-        assert_eq!(in_flight.horizon(&uuids), second);
+        assert_eq!(in_flight.horizon(&uuids).at, second);
         in_flight.enter_drawn(|| ((), Some(second)));
         in_flight.leave(second);
-        assert!(in_flight.horizon(&uuids) > second);
+        assert!(in_flight.horizon(&uuids).at > second);
     }
 }

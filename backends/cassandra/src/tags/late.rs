@@ -10,6 +10,7 @@ use std::time::Duration;
 use annals_core::{PersistenceId, Result};
 use tokio::time::Instant;
 
+use super::gaps::whole;
 use super::reading::TagPage;
 use crate::partition::Bucket;
 use crate::row::{self, EventRow};
@@ -90,7 +91,8 @@ impl TagPage<'_> {
         }
         let position = self.window.position;
         let is_late = |row: &EventRow| row::id_of(row).is_ok_and(|id| late.contains(&id));
-        let mut rows = self.rows_of(bucket, position.just_after(), is_late).await?;
+        let window = (whole(bucket).0, position.just_after());
+        let mut rows = self.rows_of(bucket, window, is_late).await?;
         rows.sort_by_key(|row| row.tag_counter);
         for row in rows {
             let id = row::id_of(&row)?;

@@ -20,6 +20,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use scylla::response::PagingState;
 use scylla::value::CqlTimeuuid;
 
+use super::in_flight::Horizon;
 use super::sessions::Session;
 use crate::end::seq_nr;
 use crate::error;
@@ -63,6 +64,8 @@ pub(super) struct TagPage<'a> {
     pub(super) tag: &'a Tag,
     pub(super) window: Window,
     pub(super) session: Session,
+    /// How many recovered rows the page has taken.
+    pub(super) recovered_taken: usize,
     before: Option<Before>,
     rows: Vec<(TimeUuid, EventRow)>,
     bytes: usize,
@@ -112,10 +115,11 @@ impl Inner {
         let horizon = self.horizon_past(until).await?;
         let session = match self.tag_sessions.take(tag, position) {
             Some(session) => session,
-            None => self.begin_session(tag, after, horizon).await?,
+            None => self.begin_session(tag, after, horizon.at).await?,
         };
-        let window = Window { position, horizon, until };
+        let window = Window { position, horizon: horizon.at, until };
         let mut page = TagPage::begin(self, tag, window, session, events_max);
+        page.note_recovered(horizon.recovered);
         let at_end = page.fill().await?;
         let rows = std::mem::take(&mut page.rows);
         let events = self.not_deleted(tag, rows).await?;
@@ -124,16 +128,16 @@ impl Inner {
     }
 
     /// What is complete; waits until that includes `until`.
-    async fn horizon_past(&self, until: Option<TimeUuid>) -> Result<TimeUuid> {
+    async fn horizon_past(&self, until: Option<TimeUuid>) -> Result<Horizon> {
         loop {
             let mut horizon = self.in_flight.horizon(&self.uuids);
             if self.settings.tag_writers == TagWriters::Any {
                 let delay = self.settings.events_by_tag.eventual_consistency_delay.as_millis();
                 let delay = i64::try_from(delay).unwrap_or(i64::MAX);
-                horizon =
-                    horizon.min(TimeUuid::end_of(self.times.now_millis().saturating_sub(delay)));
+                let end = TimeUuid::end_of(self.times.now_millis().saturating_sub(delay));
+                horizon.at = horizon.at.min(end);
             }
-            if until.is_none_or(|until| until < horizon) {
+            if until.is_none_or(|until| until < horizon.at) {
                 return Ok(horizon);
             }
             if self.is_closed() {
@@ -245,12 +249,14 @@ impl<'a> TagPage<'a> {
     ) -> Self {
         let (position, from_offset) = (window.position, session.from_offset);
         let before = Some(Before { position, from_offset, seen: Vec::new() });
-        Self { inner, tag, window, session, before, rows: Vec::new(), bytes: 0, events_max }
+        let (rows, bytes, recovered_taken) = (Vec::new(), 0, 0);
+        Self { inner, tag, window, session, recovered_taken, before, rows, bytes, events_max }
     }
 
     /// The reader stands behind the page; gives where.
     fn hand_over(mut self) -> TimeUuid {
         self.before = None;
+        self.session.recovered.drain(..self.recovered_taken);
         let session =
             std::mem::replace(&mut self.session, Session::new(None, self.window.position));
         self.inner.tag_sessions.put(self.tag, self.window.position, session);
@@ -271,8 +277,11 @@ impl<'a> TagPage<'a> {
                 break;
             }
             bucket = self.next_bucket(bucket, last).await?;
-            self.window.position =
-                self.window.position.max(TimeUuid::start_of(bucket.column()).just_before());
+            let next = TimeUuid::start_of(bucket.column()).just_before();
+            if !self.take_recovered(next).await? {
+                return Ok(false);
+            }
+            self.window.position = self.window.position.max(next);
             let forgotten = self.session.clean_up(bucket);
             if let Some(before) = &mut self.before {
                 before.seen.extend(forgotten.into_iter().map(|(id, known)| (id, Some(known))));
@@ -283,6 +292,9 @@ impl<'a> TagPage<'a> {
             let end = self.window.until.map_or(self.window.horizon.just_before(), |until| {
                 until.min(self.window.horizon.just_before())
             });
+            if !self.take_recovered(end).await? {
+                return Ok(false);
+            }
             self.window.position = self.window.position.max(end);
         }
         Ok(true)
@@ -292,7 +304,7 @@ impl<'a> TagPage<'a> {
         self.window.until.is_some_and(|until| self.window.position >= until)
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.rows.len() >= self.events_max || self.bytes >= BATCH_BYTES
     }
 
@@ -327,7 +339,8 @@ impl<'a> TagPage<'a> {
             let connection = &self.inner.connection;
             let found = connection.read_page(statement, values, rows_max, from, what).await?;
             for row in row::events(&found.rows, tag.as_str())? {
-                if self.is_full() {
+                let to = self.window.until.map_or(row.timestamp, |until| until.min(row.timestamp));
+                if !self.take_recovered(to).await? || self.is_full() {
                     return Ok(false);
                 }
                 if self.window.until.is_some_and(|until| row.timestamp > until) {

@@ -56,7 +56,9 @@ impl Inner {
         while let Some(rows) = reader.next(self).await? {
             let events: Vec<TaggedEvent> = rows.into_iter().map(TaggedEvent::from).collect();
             let Some(last) = events.last().map(|event| event.seq_nr) else { continue };
+            let recovering = self.recovering(id, &events, &state.counters).await?;
             self.write_missing(id, &events, last, state).await?;
+            drop(recovering);
         }
         state.known_to = Some(to);
         self.backlog.covered(id, to, state.epoch);

@@ -2,11 +2,13 @@
 //! offset alone; a reader whose session was dropped begins one anew there.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use annals_core::{PersistenceId, Tag};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use super::recovered::RecoveredRow;
 use crate::partition::Bucket;
 use crate::timeuuid::TimeUuid;
 
@@ -27,6 +29,10 @@ pub(crate) struct Session {
     pub(crate) looked_near: Instant,
     /// And far back.
     pub(crate) looked_far: Instant,
+    /// Rows that were recovered behind it, to be delivered as of then.
+    pub(crate) recovered: VecDeque<Arc<RecoveredRow>>,
+    /// How many that were recovered it has noted.
+    pub(crate) recovered_to: u64,
 }
 
 impl Session {
@@ -34,7 +40,15 @@ impl Session {
     pub(crate) fn new(offset: Option<TimeUuid>, first: TimeUuid) -> Self {
         let (now, from_offset) = (Instant::now(), offset.is_some());
         let began = (!from_offset).then_some(first);
-        Self { seen: HashMap::new(), from_offset, began, looked_near: now, looked_far: now }
+        Self {
+            seen: HashMap::new(),
+            from_offset,
+            began,
+            looked_near: now,
+            looked_far: now,
+            recovered: VecDeque::new(),
+            recovered_to: 0,
+        }
     }
 
     /// Forgets entities of which nothing came in the last two buckets; gives what it knew of them.

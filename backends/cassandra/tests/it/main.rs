@@ -8,6 +8,7 @@ mod conformance;
 mod faults;
 mod flavours;
 mod history;
+mod late;
 mod leftovers;
 mod lost;
 mod pekko;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use annals_cassandra::{BucketSize, CassandraSettings, Fencing, TagWriters};
 use annals_core::{Offset, PersistenceId, Scope, Store, Tag, WriterId};
 
-use crate::history::{self, PATIENCE};
 use crate::lost;
 use crate::support::{self, append, session, tagged, unique};
 use crate::wire::{Act, Wire};
@@ -270,82 +269,4 @@ async fn a_reader_that_failed_in_a_later_bucket_delivers_nothing_twice() {
     let rest: Vec<_> =
         rest.events().iter().map(|e| (e.persistence_id.clone(), e.event.seq_nr.get())).collect();
     assert_eq!(rest, [(old, 3), (new, 1)]);
-/// A reader of a tag, page by page.
-struct Reading {
-    store: Store,
-    scope: Scope,
-    after: Option<Offset>,
-    found: Vec<(String, u64)>,
-}
-
-impl Reading {
-    async fn step(&mut self) {
-        let journal = &self.store.read_journal;
-        let page = journal.page(&self.scope, self.after.as_ref(), None, 10).await.unwrap();
-        let events = page.events().iter();
-        self.found.extend(events.map(|e| (e.persistence_id.to_string(), e.event.seq_nr.get())));
-        self.after = page.next().cloned();
-    }
-
-    async fn until(&mut self, count: usize) {
-        let patience = tokio::time::Instant::now() + PATIENCE;
-        while self.found.len() < count {
-            assert!(tokio::time::Instant::now() < patience, "{:?}", self.found);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            self.step().await;
-        }
-    }
-}
-
-/// Tag rows of another process that come late, of entities that are not tagged again: also where the reader
-/// was started again, and knows them not.
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_that_come_late_are_found_though_no_later_event_tells_of_them() {
-    let tag = unique();
-    let [known, new, other] = ["known", "new", "other"].map(history::id);
-    let mut settings = lost::settings(Fencing::Lwt);
-    settings.events_by_tag.first_time_bucket_millis = support::today_millis();
-    settings.events_by_tag.eventual_consistency_delay = Duration::from_millis(100);
-    let back = &mut settings.events_by_tag.back_track;
-    // The rows come later than the short look reaches.
-    (back.interval, back.period) = (Some(Duration::from_millis(50)), Some(Duration::ZERO));
-    back.long_interval = Some(Duration::from_millis(300));
-    let wire = Wire::to(support::server().await).await;
-    let late = support::open_at(wire.address(), settings.clone()).await.unwrap().store();
-    let prompt = support::open(settings.clone()).await.unwrap().store();
-    let write = async |store: &Store, id: &PersistenceId, after| {
-        store.journal.append(append(id, after, "w", &["x"], &[&tag])).await.unwrap();
-    };
-    write(&late, &known, 0).await;
-    let scope = Scope::Tag(Tag::new(tag.as_str()).unwrap());
-    let (after, found) = (None, Vec::new());
-    let mut reading = Reading { store: prompt.clone(), scope: scope.clone(), after, found };
-    reading.until(1).await;
-    let store = support::open(settings).await.unwrap().store();
-    let (after, found) = (reading.after.clone(), Vec::new());
-    let mut resumed = Reading { store, scope, after, found };
-    // It learns what lies behind it when it looks back first.
-    resumed.step().await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    resumed.step().await;
-
-    wire.follow(|statement| match statement.contains(".tag_views ") {
-        true => Act::Refuse,
-        false => Act::Pass,
-    });
-    write(&late, &known, 1).await;
-    write(&late, &new, 0).await;
-    write(&prompt, &other, 0).await;
-    reading.until(2).await;
-    resumed.until(1).await;
-    assert_eq!((reading.found.len(), resumed.found.len()), (2, 1), "the others are not there yet");
-    wire.follow(|_| Act::Pass);
-
-    for (reading, first) in [(&mut reading, 1), (&mut resumed, 0)] {
-        reading.until(first + 3).await;
-        let mut found = reading.found.split_off(first + 1);
-        found.sort();
-        assert_eq!(reading.found[first], (other.to_string(), 1));
-        assert_eq!(found, [(known.to_string(), 2), (new.to_string(), 1)]);
-    }
 }
