@@ -152,12 +152,6 @@ impl Inner {
         Ok(self.find_end(id, Look::Plain).await?.bounds)
     }
 
-    async fn write_deleted_to(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
-        let what = || format!("deleting events of {id} up to {to}");
-        let statement = &self.connection.statements.entities.insert_deleted_to;
-        self.connection.write(statement, (id.as_str(), column(to)), what).await
-    }
-
     /// Lists the id, before its first event. An id without events that is listed does no harm.
     pub(crate) async fn list_id(&self, id: &PersistenceId) -> Result<()> {
         if !self.settings.journal.support_all_persistence_ids {
@@ -194,9 +188,10 @@ impl Inner {
         }
         let stored = end.stored_deleted_to.map_or(SeqNr::ZERO, seq_nr);
         if to > stored {
+            let what = || format!("deleting events of {id} up to {to}");
             match self.fencing {
                 Fencing::Lwt => self.raise_deleted_to(id, to).await?,
-                Fencing::Off | Fencing::Claims => self.write_deleted_to(id, to).await?,
+                _ => self.connection.record_deleted_to(id, to, what).await?,
             }
         }
         self.remove_rows(id, end.bounds.deleted_to, to).await

@@ -19,6 +19,7 @@ mod replay_filter;
 mod settings;
 
 mod connection;
+mod deleted;
 mod error;
 mod profiles;
 mod statements;

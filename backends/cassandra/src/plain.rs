@@ -4,7 +4,6 @@ use annals_core::{Append, AppendMode, Appended, Result};
 
 use crate::entities::Attempt;
 use crate::inserts::{Placed, of_append};
-use crate::pages::column;
 use crate::store::Inner;
 
 impl Inner {
@@ -33,9 +32,8 @@ impl Inner {
         if !bounds.highest.is_zero() {
             return Ok(());
         }
-        let id = append.id().as_str();
+        let id = append.id();
         let what = || format!("beginning {id} after {}", append.after());
-        let statement = &self.connection.statements.entities.insert_deleted_to;
-        self.connection.write(statement, (id, column(append.after())), what).await
+        self.connection.record_deleted_to(id, append.after(), what).await
     }
 }

@@ -172,7 +172,9 @@ pub(crate) struct EntityStatements {
     /// J5
     pub(crate) select_deleted_to: Statement,
     /// J6
+    pub(crate) select_deleted_time: Statement,
     pub(crate) insert_deleted_to: Statement,
+    pub(crate) insert_deleted_to_as_of: Statement,
     pub(crate) raise_deleted_to: Statement,
     /// J2
     pub(crate) insert_id: Statement,
@@ -189,6 +191,7 @@ pub(crate) struct EntityStatements {
 impl EntityStatements {
     fn new(metadata: &str, ids: &str, messages: &str) -> Self {
         use Profile::{Conditional, Read, Write};
+        let deleted_to = "persistence_id, deleted_to";
         let all = format!("SELECT persistence_id, token(persistence_id) FROM {ids}");
         let from = format!("{all} WHERE token(persistence_id) >= token(?)");
         Self {
@@ -196,7 +199,14 @@ impl EntityStatements {
                 Read,
                 format!("SELECT deleted_to FROM {metadata} WHERE persistence_id = ?"),
             ),
-            insert_deleted_to: insert(Write, metadata, &["persistence_id, deleted_to"]),
+            select_deleted_time: Statement::new(
+                Read,
+                format!(
+                    "SELECT deleted_to, WRITETIME(deleted_to) FROM {metadata} WHERE persistence_id = ?"
+                ),
+            ),
+            insert_deleted_to: insert(Write, metadata, &[deleted_to]),
+            insert_deleted_to_as_of: insert(Write, metadata, &[deleted_to]).at_time(),
             raise_deleted_to: Statement::new(
                 Conditional,
                 format!(

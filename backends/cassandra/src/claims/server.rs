@@ -270,8 +270,7 @@ impl Tables for Server {
 
     async fn publish_deleted(&self, id: &PersistenceId, to: SeqNr) -> Result<()> {
         let what = || format!("recording for Pekko that events of {id} up to {to} are deleted");
-        let statement = &self.connection.statements.entities.insert_deleted_to;
-        self.connection.write(statement, (id.as_str(), column(to)), what).await
+        self.connection.record_deleted_to(id, to, what).await
     }
 
     fn prepare(&self, attempt: &Attempt, append: &Append) -> Result<Rows> {

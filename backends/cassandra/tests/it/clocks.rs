@@ -123,6 +123,37 @@ async fn what_a_slow_clock_writes_after_a_fast_one_counts() {
     }
 }
 
+/// Of two deletes, whichever node's clock the first one had, the further one counts: for annals, and where
+/// Pekko looks.
+#[tokio::test]
+async fn a_delete_counts_after_one_that_a_node_ahead_wrote() {
+    let session = support::session().await;
+    for fencing in [Fencing::Claims, Fencing::Off] {
+        let settings = settings(fencing);
+        let store = open(settings.clone(), 0).await;
+        let id = id("ahead");
+        for after in 0..9 {
+            store.append(tagged(&id, nr(after), "w", &format!("{after}"), 1, None)).await.unwrap();
+        }
+        let (keyspace, table) = (&settings.journal.keyspace, &settings.journal.metadata_table);
+        let ahead = (support::now_millis() + 5 * MINUTES) * 1_000;
+        let cql = format!(
+            "INSERT INTO {keyspace}.{table} (persistence_id, deleted_to) VALUES ('{id}', 4) \
+             USING TIMESTAMP {ahead}"
+        );
+        session.query_unpaged(cql, ()).await.unwrap();
+
+        for (asked, recorded) in [(7, 7), (5, 7)] {
+            store.delete_to(&id, nr(asked)).await.unwrap();
+            let cql =
+                format!("SELECT deleted_to FROM {keyspace}.{table} WHERE persistence_id = '{id}'");
+            let rows = session.query_unpaged(cql, ()).await.unwrap().into_rows_result().unwrap();
+            assert_eq!(rows.single_row::<(i64,)>().unwrap(), (recorded,), "{fencing:?}");
+            assert_eq!(store.bounds(&id).await.unwrap().deleted_to, nr(7), "{fencing:?}");
+        }
+    }
+}
+
 /// As two JVMs leave it that hand an entity from one to the other, whose clock is behind.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_that_a_jvm_tagged_with_another_clock_come_in_their_order() {
