@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals_cassandra::{CassandraSettings, CassandraStore};
+use annals_core::ErrorKind;
 use tokio::sync::Mutex;
 
 /// The keyspaces that this process has made.
@@ -33,7 +34,14 @@ pub(crate) async fn open_at(
         let mut made = MADE.get_or_init(Mutex::default).lock().await;
         if !made.contains(&keyspace) {
             let builder = CassandraStore::builder([address]).settings(settings.clone());
-            builder.create_schema().await?;
+            // On a busy machine the server takes longer than a store waits for it.
+            let mut created = builder.create_schema().await;
+            for _ in 0..5 {
+                if created.as_ref().is_err_and(|e| e.kind() == ErrorKind::OutcomeUnknown) {
+                    created = builder.create_schema().await;
+                }
+            }
+            created?;
             made.insert(keyspace);
         }
     }
