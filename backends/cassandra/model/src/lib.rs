@@ -15,12 +15,15 @@
 //!                                       lost, and the write may happen later or never
 //! ```
 //!
+//! A JVM that knows no claims may have the entity in between, as `jvm` describes.
+//!
 //! A writer may stand still after any step for ever, which is how a crash looks to the others. A
 //! [`Mistake`] makes the model do one thing wrong; the explorer then has to find a [`Property`] broken.
 
 mod cluster;
 mod explore;
 mod ghost;
+mod jvm;
 mod mistake;
 mod model;
 mod properties;

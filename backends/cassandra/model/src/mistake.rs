@@ -47,11 +47,25 @@ pub enum Mistake {
     InsertedOnOneReplica,
     /// The revocation counts as finished when one replica has it.
     RevokedOnOneReplica,
+    /// A process that holds the claim starts the entity again without looking for the end of its history.
+    EndNotLookedFor,
+    /// A JVM gets the entity while annals writes it.
+    BothAtOnce,
+    /// A JVM gets the entity while it is open whether the last append counts.
+    HandedOverUnsettled,
+    /// A JVM gets the entity while there are void rows.
+    HandedOverWithVoidRows,
+    /// A JVM has ended, but a write of its arrives later.
+    HandedBackEarly,
+    /// What a killed JVM may have left behind its last event is looked for at a quorum only.
+    EndAtQuorum,
+    /// A JVM is killed at the first event that it writes after it got the entity.
+    KilledAtFirstEvent,
 }
 
 impl Mistake {
     /// All of them: those of the description in its order, then those near them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 29] = [
         Self::NoRevocation,
         Self::RevocationWithoutNumber,
         Self::OwnClaimNotRevoked,
@@ -74,6 +88,13 @@ impl Mistake {
         Self::DeletedReadBeforeOnly,
         Self::InsertedOnOneReplica,
         Self::RevokedOnOneReplica,
+        Self::EndNotLookedFor,
+        Self::BothAtOnce,
+        Self::HandedOverUnsettled,
+        Self::HandedOverWithVoidRows,
+        Self::HandedBackEarly,
+        Self::EndAtQuorum,
+        Self::KilledAtFirstEvent,
     ];
 
     /// The mistake in words.
@@ -101,6 +122,13 @@ impl Mistake {
             Self::DeletedReadBeforeOnly => "`deleted_to` read only before the rows",
             Self::InsertedOnOneReplica => "insert taken as finished on one replica",
             Self::RevokedOnOneReplica => "revocation taken as finished on one replica",
+            Self::EndNotLookedFor => "after a JVM, the end of the history not looked for",
+            Self::BothAtOnce => "a JVM beside annals at the same time",
+            Self::HandedOverUnsettled => "handed to a JVM with the last append open",
+            Self::HandedOverWithVoidRows => "handed to a JVM with void rows",
+            Self::HandedBackEarly => "handed back while a JVM's write was on its way",
+            Self::EndAtQuorum => "after a killed JVM, the end looked for at a quorum",
+            Self::KilledAtFirstEvent => "a JVM killed at the first event that it writes",
         }
     }
 }

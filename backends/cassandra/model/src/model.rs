@@ -1,13 +1,14 @@
 //! The states and steps of the whole: cluster, writers and reader.
 
-use crate::Property;
 use crate::cluster::Cluster;
 use crate::ghost::Ghost;
+use crate::jvm::Jvm;
 use crate::properties;
 use crate::reader::Reading;
 use crate::scope::Scope;
-use crate::step::Step;
+use crate::step::{JvmStep, Step};
 use crate::writer::{World, Writer};
+use crate::{Mistake, Property};
 
 /// Everything that is true at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +17,7 @@ pub struct State {
     /// The first is writer 1.
     pub(crate) writers: Vec<Writer>,
     pub(crate) reader: Option<Reading>,
+    pub(crate) jvm: Jvm,
     pub(crate) ghost: Ghost,
     /// A property that the last step broke; nothing follows it.
     pub(crate) broken: Option<Property>,
@@ -44,6 +46,7 @@ impl Model {
             cluster: Cluster::new(),
             writers: (0..self.scope.writers).map(|_| Writer::Idle).collect(),
             reader: self.scope.reader.then(Reading::new),
+            jvm: Jvm::new(),
             ghost: Ghost::default(),
             broken: None,
         }
@@ -67,10 +70,14 @@ impl Model {
         steps.extend(behind.map(Step::LandDeletion));
         steps.extend((0..cluster.updates.len()).map(Step::Happen));
         let mut own = Vec::new();
-        for (me, writer) in (1..).zip(&state.writers) {
+        let alone = state.jvm.runs() && !self.scope.makes(Mistake::BothAtOnce);
+        for (me, writer) in (1..).zip(&state.writers).filter(|_| !alone) {
             writer.steps(me, &self.scope, cluster, &mut own);
             steps.extend(own.drain(..).map(|step| Step::Writer(me, step)));
         }
+        let mut own = Vec::new();
+        state.jvm.steps(&self.scope, cluster, &state.writers, &mut own);
+        steps.extend(own.into_iter().map(Step::Jvm));
         let mut own = Vec::new();
         if let Some(reader) = &state.reader {
             reader.steps(&mut own);
@@ -119,9 +126,15 @@ impl Model {
                     *place = writer.step(me, &mut World { scope, cluster, ghost }, step)?;
                 }
             }
+            Step::Jvm(step) => {
+                if step == JvmStep::Start && !scope.makes(Mistake::BothAtOnce) {
+                    state.writers.iter_mut().for_each(Writer::rest);
+                }
+                state.jvm.step(scope, cluster, &mut state.ghost, step)?;
+            }
             Step::Reader(step) => {
                 if let Some(reader) = &mut state.reader {
-                    reader.step(scope, cluster, &mut state.ghost, step)?;
+                    reader.step(scope, cluster, &mut state.ghost, &state.jvm, step)?;
                 }
             }
         }

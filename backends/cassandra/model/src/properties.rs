@@ -65,7 +65,9 @@ pub(crate) fn broken(scope: &Scope, state: &State) -> Option<Property> {
             }
         }
     }
-    if scope.progress && !(1..=scope.writers).all(|writer| goes_on(scope, state, writer)) {
+    // While a JVM has the entity, no writer goes on.
+    let alone = scope.progress && !state.jvm.runs();
+    if alone && !(1..=scope.writers).all(|writer| goes_on(scope, state, writer)) {
         return Some(Property::Progress);
     }
     None

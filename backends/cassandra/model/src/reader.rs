@@ -2,7 +2,8 @@
 
 use crate::cluster::{ClaimRow, Cluster, Replicas};
 use crate::ghost::Ghost;
-use crate::replay::{Next, Replay};
+use crate::jvm::{Jvm, NO_CLAIM, is_latest};
+use crate::replay::{Next, Replay, Whole};
 use crate::scope::Scope;
 use crate::step::ReaderStep;
 use crate::writer::check;
@@ -53,6 +54,7 @@ impl Reading {
         scope: &Scope,
         cluster: &mut Cluster,
         ghost: &mut Ghost,
+        jvm: &Jvm,
         step: ReaderStep,
     ) -> Result<(), Property> {
         let phase = std::mem::replace(&mut self.phase, Reader::Idle);
@@ -69,7 +71,7 @@ impl Reading {
                 let rows = cluster.read(scope, replay.next, pair);
                 match (replay.take(scope, &rows), passed) {
                     (Next::More, _) => Reader::Reading(replay, passed),
-                    (Next::Outdated, _) => Reader::Idle,
+                    (Next::Outdated | Next::Mixed, _) => Reader::Idle,
                     (Next::Done, Some(passed)) => Reader::Checked(replay, passed),
                     // Without a claim row there is nothing to check, but the row is read again.
                     (Next::Done, None) if replay.seen.claim == 0 => Reader::Checked(replay, true),
@@ -81,7 +83,7 @@ impl Reading {
                 Reader::Checked(replay, passed)
             }
             (Reader::Checked(replay, passed), ReaderStep::Deliver) => {
-                self.deliver(scope, cluster, ghost, replay, passed)?
+                self.deliver(scope, cluster, ghost, jvm, replay, passed)?
             }
             (phase, _) => phase,
         };
@@ -101,6 +103,7 @@ impl Reading {
         scope: &Scope,
         cluster: &Cluster,
         ghost: &mut Ghost,
+        jvm: &Jvm,
         replay: Replay,
         passed: bool,
     ) -> Result<Reader, Property> {
@@ -118,13 +121,18 @@ impl Reading {
             if replay.end() < self.must {
                 return Err(Property::NothingLost);
             }
-        } else if let [before @ .., last] = permanent
-            && last.key.claim == replay.seen.claim
+        } else if let Some(last) =
+            permanent.iter().rposition(|whole| whole.key.claim == replay.seen.claim)
             && !scope.makes(Mistake::DoubtfulDelivered)
         {
-            permanent = before;
+            // Also if events of a JVM follow: they do not say that it was acknowledged.
+            permanent = permanent.get(..last).unwrap_or_default();
         }
-        permanent.iter().try_for_each(|whole| ghost.keep(*whole))?;
+        // What a JVM that runs did not acknowledge, it may replace itself.
+        let stays = |whole: &&Whole| {
+            whole.key.claim != NO_CLAIM || (!jvm.runs() && is_latest(cluster, whole.key))
+        };
+        permanent.iter().filter(stays).try_for_each(|whole| ghost.keep(*whole))?;
         Ok(if passed { Reader::Done } else { Reader::Idle })
     }
 }

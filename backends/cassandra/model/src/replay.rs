@@ -2,6 +2,7 @@
 
 use crate::Mistake;
 use crate::cluster::{AppendKey, ClaimRow, Cluster, Replicas, Row};
+use crate::jvm::NO_CLAIM;
 use crate::scope::Scope;
 
 /// An append that was read whole, or as much of it as is not deleted.
@@ -31,6 +32,8 @@ pub(crate) enum Next {
     Done,
     /// A row of a claim that the claim row did not name.
     Outdated,
+    /// A JVM's row beside one of an older claim, past the newest one's begin: which counts cannot be told.
+    Mixed,
 }
 
 /// A replay under way, number by number.
@@ -43,19 +46,37 @@ pub(crate) struct Replay {
     pub(crate) whole: Vec<Whole>,
     part: Option<Part>,
     downwards: bool,
+    /// Whether every replica is asked.
+    all: bool,
 }
 
 impl Replay {
     /// Everything, from the first number that is not deleted.
     pub(crate) fn new(seen: ClaimRow) -> Self {
         let next = seen.deleted + 1;
-        Self { seen, next, whole: Vec::new(), part: None, downwards: false }
+        Self { seen, next, whole: Vec::new(), part: None, downwards: false, all: false }
     }
 
     /// Only the last whole append, looked for from `top` down.
     pub(crate) fn from_the_end(seen: ClaimRow, top: u8) -> Self {
         let next = top.max(seen.deleted);
-        Self { seen, next, whole: Vec::new(), part: None, downwards: true }
+        Self { seen, next, whole: Vec::new(), part: None, downwards: true, all: false }
+    }
+
+    /// The same, of every replica.
+    pub(crate) fn of_all(self) -> Self {
+        Self { all: true, ..self }
+    }
+
+    /// The replicas that may be asked next.
+    pub(crate) fn asks(&self) -> &'static [Replicas] {
+        if self.all { &[Replicas::ALL] } else { &Replicas::PAIRS }
+    }
+
+    /// Whether a JVM may have left more than a quorum shows: what was found ends with an event of its.
+    pub(crate) fn may_go_on(&self, scope: &Scope) -> bool {
+        let jvm = self.whole.last().is_some_and(|last| last.key.claim == NO_CLAIM);
+        jvm && !self.all && !scope.makes(Mistake::EndAtQuorum)
     }
 
     /// Whether there is nothing to read at all.
@@ -78,19 +99,34 @@ impl Replay {
         if rows.iter().any(|row| row.key.claim > self.seen.claim) {
             return Next::Outdated;
         }
+        if self.is_mixed(rows) {
+            return Next::Mixed;
+        }
         let row = self.counting(scope, rows);
         if self.downwards { self.take_down(row) } else { self.take_up(scope, row) }
+    }
+
+    fn is_mixed(&self, rows: &[Row]) -> bool {
+        let claims = || rows.iter().map(|row| row.key.claim);
+        let older = |claim: u8| claim != NO_CLAIM && claim < self.seen.claim;
+        self.next >= self.seen.from && claims().any(older) && claims().any(|c| c == NO_CLAIM)
     }
 
     /// The row that counts, if it is in the history.
     fn counting(&self, scope: &Scope, rows: &[Row]) -> Option<Row> {
         let below = self.next < self.seen.from || scope.makes(Mistake::NoFromSeq);
-        let rows = rows.iter().filter(|row| below || row.key.claim == self.seen.claim);
-        // Of one claim the older timeuuid is first, which only a mistake makes matter.
+        let counts = |claim: u8| below || claim == self.seen.claim || claim == NO_CLAIM;
+        let rows = rows.iter().filter(|row| counts(row.key.claim));
+        // Of a JVM's rows the later one counts; of one claim's the older timeuuid is first, which only a
+        // mistake makes matter.
+        let order = |row: &Row| {
+            let AppendKey { claim, attempt, .. } = row.key;
+            (claim, if claim == NO_CLAIM { attempt } else { u8::MAX - attempt })
+        };
         let row = if scope.makes(Mistake::LowestClaim) {
             rows.min_by_key(|row| (row.key.claim, row.key.attempt))
         } else {
-            rows.max_by_key(|row| (row.key.claim, u8::MAX - row.key.attempt))
+            rows.max_by_key(|row| order(row))
         };
         row.copied()
     }

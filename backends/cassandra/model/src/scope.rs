@@ -23,6 +23,10 @@ pub struct Scope {
     pub from_the_end: bool,
     /// An owner may give the entity up and start it again under the same claim.
     pub rejoin: bool,
+    /// How often a JVM, which knows no claims, may have the entity in between.
+    pub turns: u8,
+    /// Whether a JVM may be killed, and leave a write on fewer replicas than a quorum.
+    pub killed: bool,
     /// Whether each writer could go on alone is checked in each state.
     pub progress: bool,
     /// The one thing that is done wrong.
@@ -42,6 +46,8 @@ impl Default for Scope {
             lost_answers: true,
             from_the_end: false,
             rejoin: false,
+            turns: 0,
+            killed: false,
             progress: false,
             mistake: None,
         }

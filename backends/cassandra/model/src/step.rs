@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::cluster::{AppendKey, Replicas};
+use crate::jvm::NO_CLAIM;
 
 /// Whether the answer of a conditional write arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +32,8 @@ pub enum Step {
     Writer(u8, WriterStep),
     /// The reader does something.
     Reader(ReaderStep),
+    /// The JVM does something.
+    Jvm(JvmStep),
 }
 
 /// A step of a writer.
@@ -75,11 +78,33 @@ pub enum ReaderStep {
     Deliver,
 }
 
+/// A step of the JVM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JvmStep {
+    /// Gets the entity from annals, which has ended it.
+    Start,
+    /// Looks for the last number on two replicas.
+    Read(Pair),
+    /// Inserts an event.
+    Append,
+    /// Learns that the insert has finished, and acknowledges.
+    Inserted,
+    /// Takes the outcome of its insert as unknown, and recovers.
+    GiveUp,
+    /// Ends, so that annals may begin.
+    End,
+    /// Is killed.
+    Die,
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::LandAppend(key, replica) => {
                 let AppendKey { claim, first, .. } = key;
+                if *claim == NO_CLAIM {
+                    return write!(f, "the JVM's insert at {first} lands on {replica}");
+                }
                 let second = if key.attempt > 0 { "second " } else { "" };
                 write!(f, "the {second}insert at {first} of claim {claim} lands on {replica}")
             }
@@ -90,6 +115,7 @@ impl fmt::Display for Step {
             Self::Happen(_) => write!(f, "a conditional write happens whose answer was lost"),
             Self::Writer(me, step) => write!(f, "writer {me} {step}"),
             Self::Reader(step) => write!(f, "the reader {step}"),
+            Self::Jvm(step) => write!(f, "the JVM {step}"),
         }
     }
 }
@@ -120,6 +146,20 @@ impl fmt::Display for ReaderStep {
             Self::Read(pair) => write!(f, "reads the next number from {pair}"),
             Self::Check(pair) => write!(f, "checks the newest claim on {pair}"),
             Self::Deliver => write!(f, "reads the claim row again and delivers"),
+        }
+    }
+}
+
+impl fmt::Display for JvmStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start => write!(f, "starts the entity"),
+            Self::Read(pair) => write!(f, "looks for the last number on {pair}"),
+            Self::Append => write!(f, "inserts an event"),
+            Self::Inserted => write!(f, "learns that the insert has finished"),
+            Self::GiveUp => write!(f, "takes the outcome of its insert as unknown"),
+            Self::End => write!(f, "ends"),
+            Self::Die => write!(f, "is killed"),
         }
     }
 }

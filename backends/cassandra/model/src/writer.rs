@@ -46,6 +46,8 @@ pub(crate) enum Writer {
     /// Reads the claim row, since it does not know whether it won.
     Unsure(Replay),
     Owner(Held),
+    /// Has ended the entity, and holds its claim.
+    Resting(Held),
     Rejoining(Held, Replay),
     Rejoined(Held, Replay),
     Inserting(Insert),
@@ -76,8 +78,8 @@ impl Writer {
                     steps.push(WriterStep::Revoked);
                 }
             }
-            Self::Replaying(_) | Self::Rejoining(..) => {
-                steps.extend(Replicas::PAIRS.map(WriterStep::Read));
+            Self::Replaying(replay) | Self::Rejoining(_, replay) => {
+                steps.extend(replay.asks().iter().copied().map(WriterStep::Read));
             }
             Self::Claiming(replay) => {
                 if !may_claim(me, scope, at, replay) {
@@ -90,6 +92,7 @@ impl Writer {
             }
             Self::Unsure(_) => steps.push(WriterStep::ReadBack),
             Self::Owner(held) => owner_steps(*held, me, scope, at, steps),
+            Self::Resting(_) => steps.push(WriterStep::Rejoin),
             Self::Rejoined(..) => steps.extend(Replicas::PAIRS.map(WriterStep::Check)),
             Self::Inserting(insert) => {
                 if is_inserted(scope, at, insert.key) {
@@ -125,8 +128,11 @@ impl Writer {
                 let rows = world.cluster.read(scope, replay.next, pair);
                 match replay.take(scope, &rows) {
                     Next::More => Self::Replaying(replay),
+                    Next::Done if replay.may_go_on(scope) => {
+                        Self::Replaying(begin_replay(world, replay.seen).of_all())
+                    }
                     Next::Done => claiming(world, replay),
-                    Next::Outdated => Self::Idle,
+                    Next::Outdated | Next::Mixed => Self::Idle,
                 }
             }
             (Self::Claiming(replay), WriterStep::Claim(answer)) => {
@@ -145,17 +151,18 @@ impl Writer {
             (Self::Owner(held), WriterStep::Delete(to, answer)) => {
                 delete(me, world, held, to, answer)
             }
-            (Self::Owner(held), WriterStep::Rejoin) => {
-                let Held { claim, from, deleted, .. } = held;
-                let seen = ClaimRow { claim, writer: me, from, deleted };
-                Self::Rejoining(held, Replay::new(seen))
+            (Self::Owner(held) | Self::Resting(held), WriterStep::Rejoin) => {
+                rejoining(me, world, held)
             }
             (Self::Rejoining(held, mut replay), WriterStep::Read(pair)) => {
                 let rows = world.cluster.read(scope, replay.next, pair);
                 match replay.take(scope, &rows) {
                     Next::More => Self::Rejoining(held, replay),
+                    Next::Done if replay.may_go_on(scope) => {
+                        Self::Rejoining(held, begin_replay(world, replay.seen).of_all())
+                    }
                     Next::Done => Self::Rejoined(held, replay),
-                    Next::Outdated => Self::Idle,
+                    Next::Outdated | Next::Mixed => Self::Idle,
                 }
             }
             (Self::Rejoined(held, replay), WriterStep::Check(pair)) => {
@@ -236,13 +243,18 @@ fn begin(me: u8, world: &mut World<'_>) -> Writer {
     Writer::Revoking(seen)
 }
 
-fn replaying(world: &mut World<'_>, seen: ClaimRow) -> Writer {
+fn replaying(world: &World<'_>, seen: ClaimRow) -> Writer {
+    let replay = begin_replay(world, seen);
+    if replay.is_done() { Writer::Claiming(replay) } else { Writer::Replaying(replay) }
+}
+
+/// What finds the end of the history.
+fn begin_replay(world: &World<'_>, seen: ClaimRow) -> Replay {
     if !world.scope.from_the_end {
-        return Writer::Replaying(Replay::new(seen));
+        return Replay::new(seen);
     }
     let top = world.cluster.rows.iter().map(|row| row.number()).max().unwrap_or(0);
-    let replay = Replay::from_the_end(seen, top);
-    if replay.is_done() { Writer::Claiming(replay) } else { Writer::Replaying(replay) }
+    Replay::from_the_end(seen, top)
 }
 
 fn claiming(world: &mut World<'_>, replay: Replay) -> Writer {
@@ -340,6 +352,19 @@ fn acknowledged(world: &mut World<'_>, insert: Insert) -> Result<Writer, Propert
     Ok(Writer::Owner(Held { last, ..insert.held }))
 }
 
+fn rejoining(me: u8, world: &World<'_>, held: Held) -> Writer {
+    let Held { claim, from, deleted, .. } = held;
+    let seen = ClaimRow { claim, writer: me, from, deleted };
+    if world.scope.makes(Mistake::EndNotLookedFor) {
+        return Writer::Rejoined(held, Replay::new(seen));
+    }
+    let replay = begin_replay(world, seen);
+    if replay.is_done() {
+        return Writer::Rejoined(held, replay);
+    }
+    Writer::Rejoining(held, replay)
+}
+
 fn rejoined(
     me: u8,
     world: &mut World<'_>,
@@ -350,11 +375,18 @@ fn rejoined(
     if !check(world.scope, world.cluster, me, held.claim, pair) {
         return Ok(Writer::Idle);
     }
-    if replay.end() < held.last {
+    if world.scope.makes(Mistake::EndNotLookedFor) {
+        return Ok(Writer::Owner(held));
+    }
+    if replay.highest() < held.last {
         return Err(Property::NothingLost);
     }
+    if replay.highest() > held.last {
+        // A JVM wrote meanwhile: the entity is claimed anew, from its new end on.
+        return Ok(Writer::Idle);
+    }
     replay.whole.iter().try_for_each(|whole| world.ghost.keep(*whole))?;
-    Ok(Writer::Owner(Held { last: replay.highest(), ..held }))
+    Ok(Writer::Owner(held))
 }
 
 /// The claim row says so first; then the rows go.
@@ -388,10 +420,13 @@ impl Writer {
         match self {
             Self::Idle => WriterStep::Begin,
             Self::Revoking(_) => WriterStep::Revoked,
-            Self::Replaying(_) | Self::Rejoining(..) => WriterStep::Read(pair),
+            Self::Replaying(replay) | Self::Rejoining(_, replay) => {
+                WriterStep::Read(if replay.asks().contains(&pair) { pair } else { Replicas::ALL })
+            }
             Self::Claiming(_) => WriterStep::Claim(Answer::Arrives),
             Self::Unsure(_) => WriterStep::ReadBack,
             Self::Owner(_) => WriterStep::Append(1),
+            Self::Resting(_) => WriterStep::Rejoin,
             Self::Inserting(_) => WriterStep::Inserted,
             Self::Checking(_) | Self::Rejoined(..) => WriterStep::Check(pair),
         }
@@ -404,6 +439,26 @@ impl Writer {
             Self::Claiming(replay) => (Some(replay.seen), replay.whole.last().map(|w| w.key)),
             Self::Inserting(insert) => (None, Some(insert.key)),
             _ => (None, None),
+        }
+    }
+
+    /// The claim that it holds, if its last append is settled.
+    pub(crate) fn claim(&self) -> Option<u8> {
+        match self {
+            Self::Owner(held) | Self::Resting(held) => Some(held.claim),
+            _ => None,
+        }
+    }
+
+    /// Whether it does nothing with the entity.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        matches!(self, Self::Idle | Self::Owner(_) | Self::Resting(_))
+    }
+
+    /// Ends the entity, and keeps its claim.
+    pub(crate) fn rest(&mut self) {
+        if let Self::Owner(held) = self {
+            *self = Self::Resting(*held);
         }
     }
 }

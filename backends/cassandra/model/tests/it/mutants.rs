@@ -25,6 +25,13 @@ fn scope(mistake: Mistake) -> Scope {
         Mistake::NotDelimited => Scope { numbers: 2, events: 2, ..base },
         Mistake::LowestClaim => Scope { writers: 1, claims: 3, ..base },
         Mistake::ClaimIgnoresDeleted => Scope { deletes: true, ..base },
+        Mistake::EndNotLookedFor
+        | Mistake::BothAtOnce
+        | Mistake::HandedOverUnsettled
+        | Mistake::HandedOverWithVoidRows
+        | Mistake::HandedBackEarly => Scope { writers: 1, turns: 1, ..base },
+        Mistake::EndAtQuorum => Scope { writers: 1, numbers: 2, turns: 1, killed: true, ..base },
+        Mistake::KilledAtFirstEvent => Scope { writers: 1, turns: 1, killed: true, ..base },
         Mistake::DeletedReadBeforeOnly => Scope { numbers: 2, claims: 1, deletes: true, ..alone },
         _ => base,
     };
@@ -38,6 +45,8 @@ fn in_words(scope: &Scope) -> String {
         (scope.reader, "reader"),
         (scope.deletes, "deletes"),
         (scope.lost_answers, "lost answers"),
+        (scope.turns > 0, "JVM"),
+        (scope.killed, "killed"),
         (scope.progress, "progress"),
     ] {
         if on {

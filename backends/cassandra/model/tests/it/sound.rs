@@ -13,6 +13,8 @@ const SMALL: Scope = Scope {
     lost_answers: true,
     from_the_end: false,
     rejoin: false,
+    turns: 0,
+    killed: false,
     progress: true,
     mistake: None,
 };
@@ -87,6 +89,30 @@ fn an_entity_that_comes_back_to_its_owner() {
 }
 
 #[test]
+fn a_jvm_between_the_claims_of_a_process() {
+    let one = Scope { writers: 1, numbers: 2, turns: 1, lost_answers: false, ..SMALL };
+    holds(Scope { rejoin: true, ..one });
+    holds(Scope { from_the_end: true, ..one });
+}
+
+#[test]
+fn a_jvm_between_two_processes() {
+    holds(Scope { turns: 1, lost_answers: false, ..SMALL });
+}
+
+#[test]
+fn a_reader_beside_a_jvm() {
+    holds(Scope { writers: 1, turns: 1, reader: true, lost_answers: false, ..SMALL });
+}
+
+#[test]
+fn a_killed_jvm_between_the_claims_of_a_process() {
+    let one = Scope { writers: 1, numbers: 2, turns: 1, killed: true, ..SMALL };
+    holds(Scope { rejoin: true, lost_answers: false, ..one });
+    holds(Scope { from_the_end: true, lost_answers: false, ..one });
+}
+
+#[test]
 fn long_three_numbers() {
     holds_long(Scope { numbers: 3, events: 2, ..SMALL });
 }
@@ -110,6 +136,23 @@ fn long_four_claims() {
 fn long_everything_found_from_the_end() {
     let all = Scope { numbers: 2, deletes: true, from_the_end: true, rejoin: true, ..SMALL };
     holds_long(Scope { events: 2, lost_answers: false, ..all });
+}
+
+#[test]
+fn long_jvms_between_two_processes() {
+    holds_long(Scope { numbers: 2, turns: 2, killed: true, lost_answers: false, ..SMALL });
+}
+
+#[test]
+fn long_a_reader_beside_a_killed_jvm() {
+    let one = Scope { writers: 1, numbers: 2, reader: true, lost_answers: false, ..SMALL };
+    holds_long(Scope { turns: 1, killed: true, ..one });
+}
+
+#[test]
+fn long_killed_jvms_and_deletes() {
+    let one = Scope { writers: 1, numbers: 2, deletes: true, rejoin: true, ..SMALL };
+    holds_long(Scope { turns: 2, killed: true, lost_answers: false, ..one });
 }
 
 #[test]
