@@ -62,9 +62,10 @@ pub use partition::{BucketSize, PartitionSize};
 pub use replay_filter::{ReplayFilterMode, ReplayFilterSettings};
 pub use schema::SchemaReport;
 pub use settings::{
-    BackTrackSettings, CassandraSettings, Compression, ConsistencyLevel, CreationSettings,
-    Credentials, DriverProfile, DriverSettings, EventsByTagSettings, Fencing, Flavour,
-    JournalSettings, QuerySettings, SnapshotSettings, Speculative, TagWriters, Taken, TlsSettings,
+    AfterJvm, BackTrackSettings, CassandraSettings, Compression, ConsistencyLevel,
+    CreationSettings, Credentials, DriverProfile, DriverSettings, EventsByTagSettings, Fencing,
+    Flavour, JournalSettings, QuerySettings, SnapshotSettings, Speculative, TagWriters, Taken,
+    TlsSettings,
 };
 pub use store::CassandraStore;
 pub use tags::{RebuiltTags, TagRebuild};

@@ -19,11 +19,19 @@ const PAGE_ROWS: RangeInclusive<usize> = 8..=2_000;
 const FIRST_UP: usize = 100;
 const FIRST_DOWN: usize = 8;
 
+/// Which replicas are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Quorum,
+    /// Each one, and then each has what any of them had.
+    All,
+}
+
 /// The way through a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     Up,
-    Down,
+    Down(Asked),
 }
 
 /// The pages of a range in a partition.
@@ -56,8 +64,13 @@ impl Pages {
         Self::new(id, partition, range, Way::Up, ahead, first)
     }
 
-    pub(crate) fn down(id: PersistenceId, partition: Partition, range: SeqRange) -> Self {
-        Self::new(id, partition, range, Way::Down, 0, FIRST_DOWN)
+    pub(crate) fn down(
+        id: PersistenceId,
+        partition: Partition,
+        range: SeqRange,
+        asked: Asked,
+    ) -> Self {
+        Self::new(id, partition, range, Way::Down(asked), 0, FIRST_DOWN)
     }
 
     fn new(
@@ -109,7 +122,8 @@ impl Pages {
         self.asked.spawn(async move {
             let statement = match way {
                 Way::Up => &connection.statements.events.select,
-                Way::Down => &connection.statements.events.select_down,
+                Way::Down(Asked::Quorum) => &connection.statements.events.select_down,
+                Way::Down(Asked::All) => &connection.statements.events.select_down_all,
             };
             let values = (id.as_str(), partition.column(), column(range.from), column(range.to));
             let what = || format!("reading events of {id}");

@@ -22,6 +22,8 @@ use crate::settings::{CassandraSettings, ConsistencyLevel};
 pub(crate) enum Profile {
     /// A read of a majority.
     Read,
+    /// A read of every replica.
+    ReadAll,
     /// A read that first completes conditional writes that are under way.
     Serial,
     /// A plain write, which may be repeated as it is.
@@ -80,6 +82,7 @@ impl Profiles {
     pub(crate) fn set(&self, profile: Profile, statement: &mut PreparedStatement) {
         statement.set_consistency(match profile {
             Profile::Read | Profile::Write | Profile::Conditional => self.events,
+            Profile::ReadAll => Consistency::All,
             Profile::Serial => match self.serial {
                 SerialConsistency::Serial => Consistency::Serial,
                 SerialConsistency::LocalSerial => Consistency::LocalSerial,
@@ -89,11 +92,14 @@ impl Profiles {
         statement.set_serial_consistency(Some(self.serial));
         statement.set_is_idempotent(profile != Profile::Conditional);
         statement.set_execution_profile_handle(Some(match profile {
-            Profile::Read | Profile::SnapshotRead => self.read.clone(),
+            Profile::Read | Profile::ReadAll | Profile::SnapshotRead => self.read.clone(),
             Profile::Serial => self.serial_read.clone(),
             Profile::Write | Profile::Conditional | Profile::SnapshotWrite => self.write.clone(),
         }));
-        if !matches!(profile, Profile::Read | Profile::Serial | Profile::SnapshotRead) {
+        if !matches!(
+            profile,
+            Profile::Read | Profile::ReadAll | Profile::Serial | Profile::SnapshotRead
+        ) {
             // The driver would forget that an attempt before the last may have been done.
             statement.set_retry_policy(Some(Arc::new(FallthroughRetryPolicy::new())));
         }

@@ -92,6 +92,18 @@ pub enum TagWriters {
     Own,
 }
 
+/// How the end of a history is looked for behind an event of a JVM, which may have been killed with another
+/// one on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum AfterJvm {
+    /// At every replica: the entity begins when all of them answer. The default.
+    #[default]
+    All,
+    /// At a quorum, as everywhere else: what a killed JVM left on a minority may show up later, and then vanish
+    /// under an event of ours.
+    Quorum,
+}
+
 /// All settings of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CassandraSettings {
@@ -114,6 +126,8 @@ pub struct CassandraSettings {
     pub driver: DriverSettings,
     /// `tag-writers`: who else writes tagged events.
     pub tag_writers: TagWriters,
+    /// `after-jvm`: how the end of a history is looked for behind an event of a JVM (under claims).
+    pub after_jvm: AfterJvm,
     /// `group-writes`: appends of several entities on the same replicas, and rows of the same tag, go out
     /// as one request while others are under way. Default on.
     pub group_writes: bool,
@@ -346,6 +360,7 @@ impl Default for CassandraSettings {
             request_timeout: Duration::from_secs(5),
             driver: DriverSettings::default(),
             tag_writers: TagWriters::default(),
+            after_jvm: AfterJvm::default(),
             group_writes: true,
             append_bytes_max: 4 << 20,
             journal: JournalSettings::default(),

@@ -88,6 +88,8 @@ pub(crate) struct EventStatements {
     /// J3, and the same downwards; all columns, so that read repair mends whole rows.
     pub(crate) select: Statement,
     pub(crate) select_down: Statement,
+    /// The same of every replica.
+    pub(crate) select_down_all: Statement,
     pub(crate) select_serial: Statement,
     /// J7
     pub(crate) delete: Statement,
@@ -110,17 +112,19 @@ pub(crate) fn insert(profile: Profile, table: &str, columns: &[&str]) -> Stateme
 
 impl EventStatements {
     fn new(messages: &str) -> Self {
-        use Profile::{Conditional, Read, Serial, Write};
+        use Profile::{Conditional, Read, ReadAll, Serial, Write};
         let fenced = [EVENT_COLUMNS, FENCED_COLUMNS];
         let fenced_meta = [EVENT_COLUMNS, FENCED_COLUMNS, META_COLUMNS];
         let range = "sequence_nr >= ? AND sequence_nr <= ?";
         let select = format!("SELECT * FROM {messages} WHERE {PARTITION} AND {range}");
+        let down = format!("{select} ORDER BY sequence_nr DESC");
         Self {
             insert: insert(Write, messages, &[EVENT_COLUMNS]),
             insert_meta: insert(Write, messages, &[EVENT_COLUMNS, META_COLUMNS]),
             insert_fenced: insert(Conditional, messages, &fenced),
             insert_fenced_meta: insert(Conditional, messages, &fenced_meta),
-            select_down: Statement::new(Read, format!("{select} ORDER BY sequence_nr DESC")),
+            select_down: Statement::new(Read, down.clone()),
+            select_down_all: Statement::new(ReadAll, down),
             select: Statement::new(Read, select),
             select_serial: Statement::new(
                 Serial,

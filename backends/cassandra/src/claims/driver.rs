@@ -14,9 +14,11 @@ use parking_lot::Mutex;
 use super::check::Verdict;
 use super::checks::Checks;
 use super::claim::{Claim, ClaimRow};
-use super::claimant::{Ask, Claimant, Progress, Told, Won, Written};
+use super::claimant::{Ask, Claimant, End, Progress, Told, Won, Written};
 use super::owner::{Admission, Attempt, Outcome, Owner};
 use super::tables::{Inserted, Strength, Tables};
+use crate::pages::Asked;
+use crate::settings::AfterJvm;
 
 /// How many entities are remembered that nobody uses.
 const OWNERS_MAX: usize = 100_000;
@@ -40,6 +42,7 @@ pub(crate) struct Claims<T> {
     ids: Arc<dyn Ids>,
     /// Whether a reader may claim an entity whose last append its owner left open.
     settles: bool,
+    after_jvm: AfterJvm,
 }
 
 impl<T: Tables> Claims<T> {
@@ -51,13 +54,18 @@ impl<T: Tables> Claims<T> {
         ids: Arc<dyn Ids>,
     ) -> Self {
         let checks = Checks::new(process.clone(), tables.clone());
-        let owners = Mutex::default();
-        Self { process, tables, checks, owners, patience, ids, settles: true }
+        let (owners, after_jvm) = (Mutex::default(), AfterJvm::All);
+        Self { process, tables, checks, owners, patience, ids, settles: true, after_jvm }
     }
 
     /// The same, of a process that only reads.
     pub(crate) fn reading_only(self) -> Self {
         Self { settles: false, ..self }
+    }
+
+    /// The same, which looks so for what a JVM left.
+    pub(crate) fn after_jvm(self, after_jvm: AfterJvm) -> Self {
+        Self { after_jvm, ..self }
     }
 
     /// The process's name.
@@ -243,10 +251,27 @@ impl<T: Tables> Claims<T> {
     /// since. If it does not, the entity has to be claimed anew: from its new end on.
     async fn ends_as_known(&self, id: &PersistenceId, owner: &Owner) -> Result<bool> {
         let Some(row) = owner.claim_row(&self.process) else { return Ok(false) };
-        let (found, known) = (self.tables.find_end(id, &row).await?, owner.end());
+        let (found, known) = (self.find_end(id, &row).await?, owner.end());
         Ok(found.is_some_and(|found| {
             (found.highest, found.deleted_to) == (known.highest, known.deleted_to)
         }))
+    }
+
+    /// Where the history ends, for who is to write behind it. A JVM whose event is the last one may have been
+    /// killed with another on its way, which some replica has and a quorum need not show: this look could miss
+    /// it, and a later one find it. So each replica is asked then.
+    async fn find_end(&self, id: &PersistenceId, row: &ClaimRow) -> Result<Option<End>> {
+        let found = self.tables.find_end(id, row, Asked::Quorum).await?;
+        let last = found.as_ref().and_then(|end| end.last);
+        if self.after_jvm == AfterJvm::Quorum || last.is_none_or(|last| last.claim.is_some()) {
+            return Ok(found);
+        }
+        self.tables.find_end(id, row, Asked::All).await.map_err(|error| {
+            error.context(format!(
+                "{id} was last written by a JVM, so that every replica is asked whether it left anything (unless \
+                 after-jvm = quorum); nothing is lost"
+            ))
+        })
     }
 
     async fn claim(&self, id: &PersistenceId, owner: &mut Owner) -> Result<Claim> {
@@ -257,7 +282,7 @@ impl<T: Tables> Claims<T> {
             let told = match ask {
                 Ask::ReadRow => Told::Row(self.tables.read_claim(id, Strength::Quorum).await?),
                 Ask::Revoke { process, claim } => self.revoke(&process, id, claim).await?,
-                Ask::FindEnd(row) => Told::End(self.tables.find_end(id, &row).await?),
+                Ask::FindEnd(row) => Told::End(self.find_end(id, &row).await?),
                 Ask::Write(claim) => Told::Written(self.tables.write_claim(id, &claim).await),
                 Ask::ReadBack => Told::Row(self.tables.read_claim(id, Strength::Serial).await?),
                 Ask::BackOff => {

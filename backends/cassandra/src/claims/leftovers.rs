@@ -29,7 +29,7 @@ use super::rows::RowsDown;
 use super::server::{Server, refuse_mixed};
 use super::tables::{Strength, Tables};
 use crate::error;
-use crate::pages::column;
+use crate::pages::{Asked, column};
 use crate::timeuuid::TimeUuid;
 use crate::tool::Execution;
 
@@ -57,7 +57,7 @@ impl Server {
             }
             let mut found = 0;
             let floor = self.deleted_to(id, &claim_row).await?.next();
-            let mut rows = RowsDown::new(self, id.clone(), floor).await?;
+            let mut rows = RowsDown::new(self, id.clone(), floor, Asked::Quorum).await?;
             while let Some((number, rows)) = rows.next(self).await? {
                 refuse_mixed(id, &claim_row, number, &rows)?;
                 let Some(voids) = voids(&claim_row, number, rows) else { continue 'again };

@@ -10,6 +10,7 @@ use super::history::{History, Next};
 use super::rows::RowsUp;
 use super::server::Server;
 use super::tables::{Strength, Tables};
+use crate::pages::Asked;
 use crate::row::EventRow;
 
 /// Rows past the end of a range that may belong to an append within it.
@@ -169,7 +170,9 @@ impl ClaimReader {
         history: &History<EventRow>,
         row: &ClaimRow,
     ) -> Result<bool> {
-        let Some(end) = server.find_end(&self.id, row).await? else { return Ok(true) };
+        let Some(end) = server.find_end(&self.id, row, Asked::Quorum).await? else {
+            return Ok(true);
+        };
         let missing = history.end().next();
         if end.highest < missing {
             return Ok(false);
@@ -236,7 +239,7 @@ pub(crate) async fn bounds(claims: &Claims<Server>, id: &PersistenceId) -> Resul
     let mut waiting = ClaimReader::new(id.clone(), SeqRange::ALL);
     loop {
         let row = claims.tables().read_claim(id, Strength::Quorum).await?;
-        let Some(end) = claims.tables().find_end(id, &row).await? else { continue };
+        let Some(end) = claims.tables().find_end(id, &row, Asked::Quorum).await? else { continue };
         let newest = end.last.is_some_and(|last| last.claim == Some(row.claim));
         if !newest || claims.stands(id, &row).await? {
             return Ok(Bounds { deleted_to: end.deleted_to, highest: end.highest });

@@ -9,7 +9,7 @@ use futures_util::future::try_join;
 use super::claim::claim_of;
 use super::history::{Mark, Marked};
 use super::server::Server;
-use crate::pages::Pages;
+use crate::pages::{Asked, Pages};
 use crate::row::EventRow;
 
 impl Marked for EventRow {
@@ -113,9 +113,14 @@ pub(crate) struct RowsDown {
 
 impl RowsDown {
     /// The rows from `floor` on, which is a number of the history, or the first one after it.
-    pub(crate) async fn new(server: &Server, id: PersistenceId, floor: SeqNr) -> Result<Self> {
+    pub(crate) async fn new(
+        server: &Server,
+        id: PersistenceId,
+        floor: SeqNr,
+        asked: Asked,
+    ) -> Result<Self> {
         let range = SeqRange::from(floor);
-        let stream = |partition| Stream::new(Pages::down(id.clone(), partition, range));
+        let stream = |partition| Stream::new(Pages::down(id.clone(), partition, range, asked));
         let mut partition = server.partition_of(floor);
         let mut streams = Vec::new();
         let mut highest = floor;

@@ -24,7 +24,7 @@ use crate::end::seq_nr;
 use crate::entities;
 use crate::error;
 use crate::inserts::{Insert, Placed, of_append};
-use crate::pages::column;
+use crate::pages::{Asked, column};
 use crate::partition::Partition;
 use crate::row::EventRow;
 use crate::settings::CassandraSettings;
@@ -62,7 +62,8 @@ pub(crate) fn start(
     let ids = Arc::new(RandomIds);
     let process: Arc<str> = server.uuids.draw().uuid().to_string().into();
     let patience = Patience { retry: RetryPolicy::default(), check: settings.request_timeout };
-    let claims = Claims::new(process, Arc::new(server), patience, ids);
+    let claims =
+        Claims::new(process, Arc::new(server), patience, ids).after_jvm(settings.after_jvm);
     if read_only { claims.reading_only() } else { claims }
 }
 
@@ -216,11 +217,16 @@ impl Tables for Server {
         self.connection.write(&self.statements.insert_revocation, values, what).await
     }
 
-    async fn find_end(&self, id: &PersistenceId, claim_row: &ClaimRow) -> Result<Option<End>> {
+    async fn find_end(
+        &self,
+        id: &PersistenceId,
+        claim_row: &ClaimRow,
+        asked: Asked,
+    ) -> Result<Option<End>> {
         let deleted_to = self.deleted_to(id, claim_row).await?;
         let mut search = EndSearch::new(claim_row.clone(), deleted_to);
         let floor = search.nothing().highest.max(SeqNr::FIRST);
-        let mut rows = RowsDown::new(self, id.clone(), floor).await?;
+        let mut rows = RowsDown::new(self, id.clone(), floor, asked).await?;
         while let Some((number, rows)) = rows.next(self).await? {
             rows.iter().for_each(|row| self.uuids.follow(row.timestamp));
             refuse_mixed(id, claim_row, number, &rows)?;

@@ -9,6 +9,7 @@ use super::check::Question;
 use super::claim::{Claim, ClaimRow};
 use super::claimant::{End, NewClaim, Written};
 use super::owner::Attempt;
+use crate::pages::Asked;
 
 /// How strong a read of the claim row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +53,12 @@ pub(crate) trait Tables: Send + Sync + 'static {
 
     /// Finds where the history ends under this claim row ([`EndSearch`](super::EndSearch)); `None` if
     /// a row of a newer claim was met.
-    async fn find_end(&self, id: &PersistenceId, claim_row: &ClaimRow) -> Result<Option<End>>;
+    async fn find_end(
+        &self,
+        id: &PersistenceId,
+        claim_row: &ClaimRow,
+        asked: Asked,
+    ) -> Result<Option<End>>;
 
     /// The claim of the row that counts at this number, below the claim row's `from_seq`: `Some(None)` for
     /// one of Pekko's; `None` if no row is there.

@@ -9,8 +9,8 @@ use super::parse::{
     boolean, bucket_size, data_centres, duration, first_time_bucket, name, number, refused,
 };
 use super::{
-    CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials, Fencing,
-    Flavour, TagWriters, TlsSettings,
+    AfterJvm, CassandraSettings, Compression, ConsistencyLevel, CreationSettings, Credentials,
+    Fencing, Flavour, TagWriters, TlsSettings,
 };
 use crate::partition::PartitionSize;
 use crate::replay_filter::ReplayFilterMode;
@@ -58,6 +58,13 @@ fn top(settings: &mut CassandraSettings, key: &str, value: &str) -> Result<bool>
                 "any" => TagWriters::Any,
                 "own" => TagWriters::Own,
                 _ => return Err(refused(key, value, "any or own")),
+            }
+        }
+        "after-jvm" => {
+            settings.after_jvm = match value {
+                "all" => AfterJvm::All,
+                "quorum" => AfterJvm::Quorum,
+                _ => return Err(refused(key, value, "all or quorum")),
             }
         }
         _ => return connections(settings, key, value),

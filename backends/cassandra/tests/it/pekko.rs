@@ -99,13 +99,17 @@ async fn texts_of_any_kind(store: &annals_core::Store) -> usize {
 
 #[tokio::test]
 async fn histories_of_pekko_are_continued() {
-    for (name, fencing) in [("pekko_lwt", Fencing::Lwt), ("pekko_off", Fencing::Off)] {
+    for (name, fencing) in [
+        ("pekko_claims", Fencing::Claims),
+        ("pekko_lwt", Fencing::Lwt),
+        ("pekko_off", Fencing::Off),
+    ] {
         let (store, golden) = pekkos_store(name, fencing).await;
         let store = store.store();
         for entity in OF_STRINGS {
             let mut wanted = strings(&golden, entity);
             let highest = golden["entities"][entity]["highest"].as_u64().unwrap();
-            if fencing == Fencing::Lwt {
+            if fencing != Fencing::Off {
                 let stale = append(&id(entity), highest - 1, "w", &["lost"], &[]);
                 let refused = store.journal.append(stale).await.unwrap_err();
                 assert_eq!(

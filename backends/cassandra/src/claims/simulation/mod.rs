@@ -3,6 +3,7 @@
 //! seed repeats a run.
 
 mod history;
+mod random;
 mod replay;
 mod server;
 
@@ -18,8 +19,10 @@ use annals_core::{
 use bytes::Bytes;
 
 use super::driver::{Claims, Patience};
+use crate::settings::AfterJvm;
 use history::Log;
-use server::{Random, Server};
+use random::Random;
+use server::Server;
 
 /// Fresh ids that a seed repeats.
 #[derive(Debug)]
@@ -362,4 +365,38 @@ fn checks_are_shared() {
         let checks = server.checks() - before;
         assert!((1..=32).contains(&checks), "{checks} checks for 64 appends");
     });
+}
+
+/// Where an entity begins in two processes, one after the other. A JVM wrote its event 1 to all replicas, and
+/// was killed when one of them had event 2.
+fn begins_after_a_killed_jvm(seed: u64, after_jvm: AfterJvm) -> [u64; 2] {
+    simulated(async {
+        let (server, ids) = (Server::new(seed), SimIds::new(seed));
+        server.heal();
+        let id = PersistenceId::new("left|1").unwrap();
+        server.written_by_jvm(&id, SeqNr::FIRST, &[0, 1, 2]);
+        server.written_by_jvm(&id, SeqNr::FIRST.next(), &[0]);
+        let mut highest = [0; 2];
+        for (highest, name) in highest.iter_mut().zip(["first", "second"]) {
+            server.enter(name);
+            let claims = Claims::new(name.into(), server.clone(), patience(), ids.clone());
+            let begun = claims.after_jvm(after_jvm).begin(&id, &ids.writer_id()).await;
+            *highest = begun.unwrap().0.highest.get();
+        }
+        highest
+    })
+}
+
+#[test]
+fn what_a_killed_jvm_left_on_one_replica_counts_from_the_first_begin_on() {
+    for seed in 0..40 {
+        assert_eq!(begins_after_a_killed_jvm(seed, AfterJvm::All), [2, 2], "seed {seed}");
+    }
+}
+
+/// What the setting gives up: the first look may miss what the second one finds.
+#[test]
+fn at_a_quorum_it_may_show_up_later() {
+    let begins = (0..40).map(|seed| begins_after_a_killed_jvm(seed, AfterJvm::Quorum));
+    assert!(begins.into_iter().any(|highest| highest == [1, 2]));
 }

@@ -6,6 +6,7 @@ use super::server::Server;
 use crate::claims::driver::Claims;
 use crate::claims::history::{History, Next};
 use crate::claims::tables::{Strength, Tables};
+use crate::pages::Asked;
 
 /// What a reader got.
 pub(super) struct Read {
@@ -24,7 +25,7 @@ pub(super) async fn read(claims: &Claims<Server>, id: &PersistenceId) -> Result<
         let deleted_to = row.deleted_to;
         let mut history = History::after(row.clone(), deleted_to, deleted_to);
         loop {
-            match history.take(tables.rows(id, history.next()).await?) {
+            match history.take(tables.rows(id, history.next(), Asked::Quorum).await?) {
                 Next::More => {}
                 Next::End | Next::Earlier(_) => break,
                 Next::Outdated => continue 'again,

@@ -10,38 +10,14 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::random::Random;
 use crate::claims::check::Question;
 use crate::claims::claim::{Claim, ClaimRow};
 use crate::claims::claimant::{End, NewClaim, Written};
 use crate::claims::history::{EndSearch, Found, Mark, Marked, voids};
 use crate::claims::owner::Attempt;
 use crate::claims::tables::{Inserted, Revocations, Strength, Tables};
-
-/// `SplitMix64`.
-#[derive(Debug)]
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    pub(super) fn one_in(&mut self, chances: u64) -> bool {
-        self.below(chances) == 0
-    }
-}
+use crate::pages::Asked;
 
 /// A row; the append id stands for the content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +144,17 @@ impl Server {
         self.faults.store(false, Ordering::Relaxed);
     }
 
+    /// A JVM's event, which these replicas have.
+    pub(super) fn written_by_jvm(&self, id: &PersistenceId, number: SeqNr, replicas: &[usize]) {
+        let mark = Mark { seq_nr: number, claim: None, idx: 0, cnt: 0 };
+        let stamp = u64::try_from(self.stamps.fetch_add(1, Ordering::Relaxed)).unwrap();
+        let row = Row { mark, event: AppendId::new(u128::from(number.get())), stamp };
+        let mut state = self.state.lock();
+        for replica in replicas {
+            state.replicas[*replica].take(Mutation::Rows(id.clone(), vec![row]));
+        }
+    }
+
     /// All requests but those of searches for the last number.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
@@ -245,33 +232,39 @@ impl Server {
         matches!(answered, Ok(Some(()))) && !self.one_in(25)
     }
 
-    /// Reads the rows of a number from two replicas, which have the same ones afterwards.
-    pub(super) async fn rows(&self, id: &PersistenceId, number: SeqNr) -> Result<Vec<Row>> {
+    /// Reads the rows of a number from two replicas, or from all, which have the same ones afterwards.
+    pub(super) async fn rows(
+        &self,
+        id: &PersistenceId,
+        number: SeqNr,
+        asked: Asked,
+    ) -> Result<Vec<Row>> {
         tokio::time::sleep(Duration::from_millis(self.below(4))).await;
         if self.one_in(60) {
             return Err(Error::unavailable("a read timed out"));
         }
         let pair = self.pair();
+        let asked: &[usize] = if asked == Asked::All { &[0, 1, 2] } else { &pair };
         let mut state = self.state.lock();
-        let deleted_to = pair
+        let deleted_to = asked
             .iter()
             .filter_map(|r| state.replicas[*r].deleted_to.get(id).copied())
             .max()
             .unwrap_or_default();
-        let removed = pair.iter().flat_map(|r| state.replicas[*r].removed.iter().copied());
+        let removed = asked.iter().flat_map(|r| state.replicas[*r].removed.iter().copied());
         let removed: HashSet<u64> = removed.collect();
         let mut rows: Vec<Row> = Vec::new();
-        for replica in pair {
-            for row in state.replicas[replica].rows.get(id).into_iter().flatten() {
+        for replica in asked {
+            for row in state.replicas[*replica].rows.get(id).into_iter().flatten() {
                 let lives = number > deleted_to && !removed.contains(&row.stamp);
                 if row.mark.seq_nr == number && lives && !rows.contains(row) {
                     rows.push(*row);
                 }
             }
         }
-        for replica in pair {
-            state.replicas[replica].take(Mutation::Removal(id.clone(), removed.clone()));
-            state.replicas[replica].take(Mutation::Rows(id.clone(), rows.clone()));
+        for replica in asked {
+            state.replicas[*replica].take(Mutation::Removal(id.clone(), removed.clone()));
+            state.replicas[*replica].take(Mutation::Rows(id.clone(), rows.clone()));
         }
         rows.sort_by_key(|row| row.stamp);
         Ok(rows)
@@ -300,7 +293,10 @@ impl Server {
     pub(super) async fn clean_voids(&self, id: &PersistenceId) -> Result<()> {
         let row = self.read_claim(id, Strength::Serial).await?;
         for number in self.numbers(id) {
-            let Some(voids) = voids(&row, number, self.rows(id, number).await?) else { break };
+            let Some(voids) = voids(&row, number, self.rows(id, number, Asked::Quorum).await?)
+            else {
+                break;
+            };
             let stamps: HashSet<u64> = voids.iter().map(|row| row.stamp).collect();
             if !stamps.is_empty() {
                 self.mutate(Mutation::Removal(id.clone(), stamps)).await;
@@ -377,10 +373,15 @@ impl Tables for Server {
         Err(Error::unavailable("a write timed out"))
     }
 
-    async fn find_end(&self, id: &PersistenceId, claim_row: &ClaimRow) -> Result<Option<End>> {
+    async fn find_end(
+        &self,
+        id: &PersistenceId,
+        claim_row: &ClaimRow,
+        asked: Asked,
+    ) -> Result<Option<End>> {
         let mut search = EndSearch::new(claim_row.clone(), claim_row.deleted_to);
         for number in self.numbers(id) {
-            match search.take(number, self.rows(id, number).await?) {
+            match search.take(number, self.rows(id, number, asked).await?) {
                 Found::More => {}
                 Found::End(end) => return Ok(Some(end)),
                 Found::Outdated => return Ok(None),
@@ -395,7 +396,7 @@ impl Tables for Server {
         _claim_row: &ClaimRow,
         number: SeqNr,
     ) -> Result<Option<Option<Claim>>> {
-        let rows = self.rows(id, number).await?;
+        let rows = self.rows(id, number, Asked::Quorum).await?;
         let counts = rows.iter().filter_map(|row| row.mark.claim).max();
         Ok((!rows.is_empty()).then_some(counts))
     }
