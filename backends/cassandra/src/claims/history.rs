@@ -4,8 +4,8 @@
 //!   and Pekko's, which have no claim. All other rows are void.
 //! * An append counts when it is whole: each of its rows is there, as far as it is not deleted.
 //! * The history ends before the first append that is not whole.
-//! * The newest claim's last append is doubtful until a check, begun after the rows were read, has
-//!   passed; everything before it is permanent.
+//! * The newest claim's last append, and what a JVM wrote behind it, is doubtful until a check, begun after
+//!   the rows were read, has passed; everything before it is permanent.
 
 use annals_core::SeqNr;
 
@@ -107,7 +107,7 @@ pub(crate) struct History<R> {
     next: SeqNr,
     /// The append that is being read.
     open: Vec<R>,
-    /// The last whole append, if a check has to pass before it may be delivered.
+    /// The newest claim's last whole append and what follows it, which wait for a check.
     doubtful: Vec<R>,
     permanent: Vec<R>,
     end: SeqNr,
@@ -172,12 +172,21 @@ impl<R: Marked> History<R> {
         self.open.push(row);
         if mark.is_last() {
             self.end = number;
-            self.permanent.append(&mut self.doubtful);
             let newest = mark.claim.is_some_and(|claim| claim == self.claim_row.claim);
-            let to = if newest { &mut self.doubtful } else { &mut self.permanent };
+            if newest {
+                self.settle();
+            }
+            // An event of a JVM does not say that what precedes it was acknowledged.
+            let doubtful = newest || self.is_doubtful();
+            let to = if doubtful { &mut self.doubtful } else { &mut self.permanent };
             to.append(&mut self.open);
         }
         Next::More
+    }
+
+    /// A check has passed that began after what was taken so far was read.
+    pub(crate) fn settle(&mut self) {
+        self.permanent.append(&mut self.doubtful);
     }
 
     /// What may be delivered without a check; each row once.
@@ -372,6 +381,14 @@ mod tests {
         assert_eq!(read(&ClaimRow::none(), 0, &rows), (vec![1, 2], vec![], 2));
         assert_eq!(find(&ClaimRow::none(), 0, &rows), 2);
         assert_eq!(read(&claim_row(1, 2), 0, &rows), (vec![1, 2], vec![], 2));
+    }
+
+    #[test]
+    fn what_a_jvm_wrote_behind_a_doubtful_append_is_doubtful_too() {
+        let rows = [row(1, 1, 0, 0), row(2, 1, 0, 0), row(3, 0, 0, 0), row(4, 0, 0, 0)];
+        assert_eq!(read(&claim_row(1, 1), 0, &rows), (vec![1], vec![2, 3, 4], 4));
+        let rows = [row(1, 1, 0, 0), row(2, 0, 0, 0), row(3, 1, 0, 0)];
+        assert_eq!(read(&claim_row(1, 1), 0, &rows), (vec![1, 2], vec![3], 3));
     }
 
     #[test]

@@ -64,6 +64,15 @@ impl ClaimReader {
                     self.reading = Some(reading);
                     self.deliver(rows)?
                 }
+                Step::Check => {
+                    if claims.stands(&self.id, &reading.row).await? {
+                        reading.history.settle();
+                        self.reading = Some(reading);
+                    } else {
+                        self.wait(claims, &reading.row).await?;
+                    }
+                    Vec::new()
+                }
                 Step::Earlier(first) => {
                     self.reading = Some(self.begin(claims, first).await?);
                     Vec::new()
@@ -105,6 +114,9 @@ impl ClaimReader {
                     let permanent = history.permanent();
                     if !permanent.is_empty() {
                         return Ok(Step::Batch(permanent));
+                    }
+                    if history.is_doubtful() {
+                        return Ok(Step::Check);
                     }
                 }
                 Next::More => {}
@@ -228,6 +240,8 @@ impl ClaimReader {
 
 enum Step {
     Batch(Vec<EventRow>),
+    /// Much is read that a check has to pass before: it is done now.
+    Check,
     /// The range begins within an append, whose first number this is.
     Earlier(SeqNr),
     Outdated,
