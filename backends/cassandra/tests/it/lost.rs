@@ -9,7 +9,7 @@ use annals_cassandra::{CassandraSettings, CassandraStore, Fencing, PartitionSize
 use annals_core::{Append, Appended, ErrorKind, Journal, Result, WriterId};
 use tokio::sync::Notify;
 
-use crate::history::{Log, append, history, id, nr, text};
+use crate::history::{Log, PATIENCE, append, history, id, nr, text};
 use crate::support;
 use crate::wire::{Act, Gate, Wire};
 
@@ -151,9 +151,17 @@ impl Dying {
         tokio::select! {
             biased;
             () = self.reached.notified() => false,
-            written = writing => {
-                log.acknowledged(&written.unwrap()).await;
-                true
+            written = writing => match written {
+                Ok(append) => {
+                    log.acknowledged(&append).await;
+                    true
+                }
+                // Its time ended between the two looks, or else it would have had an answer.
+                Err(error) => {
+                    let ended = tokio::time::timeout(PATIENCE, self.reached.notified()).await;
+                    assert!(ended.is_ok(), "{error}");
+                    false
+                }
             }
         }
     }
