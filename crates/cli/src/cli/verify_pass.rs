@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use annals::query::{Extent, Query};
 use annals::{
     Bounds, Error, ErrorKind, Payload, PersistenceId, Result, Scope, Slice, SliceRange,
-    SnapshotCriteria, Store, StoredEvent, Tag,
+    SnapshotCriteria, Store, StoredEvent, Tag, Tags,
 };
 use annals_pekko::value::decode;
 use futures_util::StreamExt;
@@ -40,9 +40,10 @@ struct Fingerprint {
 }
 
 impl Fingerprint {
-    fn add(&mut self, id: &PersistenceId, event: &StoredEvent) {
+    /// Adds an event, with those of its tags that whoever reads it so is told.
+    fn add(&mut self, id: &PersistenceId, event: &StoredEvent, tags: &Tags) {
         self.events += 1;
-        self.sum = self.sum.wrapping_add(hash(id, event));
+        self.sum = self.sum.wrapping_add(hash(id, event, tags));
     }
 }
 
@@ -170,9 +171,10 @@ impl<'a> Pass<'a> {
     fn take(&mut self, id: &PersistenceId, event: &StoredEvent) {
         self.counts.events += 1;
         self.progress.inc(1);
-        self.all.add(id, event);
+        self.all.add(id, event, &event.tags);
         for tag in &event.tags {
-            self.tags.entry(tag.clone()).or_default().add(id, event);
+            // Some stores keep with a tag's row that tag alone.
+            self.tags.entry(tag.clone()).or_default().add(id, event, &Tags::NONE);
         }
         match decode(&event.payload) {
             Ok(_) => {}
@@ -226,6 +228,7 @@ impl<'a> Pass<'a> {
         belongs: impl Fn(&PersistenceId, &StoredEvent) -> bool,
     ) -> Result<Option<Fingerprint>> {
         let mut seen = Fingerprint::default();
+        let by_tag = matches!(scope, Scope::Tag(_));
         let query = Query::new(self.store.read_journal.clone());
         let mut events = query.events(scope.clone(), Extent::Current, None);
         while let Some(envelope) = events.next().await {
@@ -249,7 +252,8 @@ impl<'a> Pass<'a> {
                 let message = format!("event {} does not belong to {scope:?}", event.seq_nr);
                 self.problem(clause, Some(id.as_str()), message);
             }
-            seen.add(id, event);
+            let tags = if by_tag { &Tags::NONE } else { &event.tags };
+            seen.add(id, event, tags);
         }
         Ok(Some(seen))
     }
@@ -362,10 +366,10 @@ fn slice_range(part: u16) -> Result<SliceRange> {
     SliceRange::new(slice(part * size)?, slice(part * size + size - 1)?)
 }
 
-fn hash(id: &PersistenceId, event: &StoredEvent) -> u64 {
+fn hash(id: &PersistenceId, event: &StoredEvent, tags: &Tags) -> u64 {
     let mut hasher = DefaultHasher::new();
     (id, event.seq_nr, event.timestamp, &event.writer, &event.event_manifest).hash(&mut hasher);
-    event.tags.hash(&mut hasher);
+    tags.hash(&mut hasher);
     let payload = |payload: &Payload, hasher: &mut DefaultHasher| {
         (payload.serializer, &payload.manifest, &payload.bytes).hash(hasher);
     };

@@ -46,7 +46,7 @@ fn a_store_is_made_written_and_read_by_url() {
     assert!(rows(&annals(&url, &["schema", "check"], "")).is_empty());
     assert!(rows(&annals(&url, &["schema", "create", "--yes"], "")).is_empty());
 
-    let lines = "{\"payload\": \"one\", \"tags\": [\"red\"]}\n{\"payload\": \"two\"}\n";
+    let lines = "{\"payload\": \"one\", \"tags\": [\"red\", \"loud\"]}\n{\"payload\": \"two\"}\n";
     let receipts = rows(&annals(&url, &["events", "append", "a|1"], lines));
     assert_eq!(receipts.len(), 2, "{receipts:?}");
     let events = rows(&annals(&url, &["events", "list", "a|1"], ""));
@@ -55,6 +55,8 @@ fn a_store_is_made_written_and_read_by_url() {
     let red = rows(&annals(&url, &["events", "tag", "red"], ""));
     assert_eq!(red.len(), 1, "{red:?}");
     assert_eq!(red[0]["sequence_nr"], 1);
+    let verified = rows(&annals(&url, &["verify"], ""));
+    assert_eq!(verified.last().unwrap()["problems"], 0, "{verified:?}");
     let ids = rows(&annals(&url, &["ids", "list"], ""));
     assert_eq!(ids.len(), 1, "{ids:?}");
     assert_eq!(rows(&annals(&url, &["tags", "repair", "--all"], "")).len(), 1);
@@ -66,7 +68,7 @@ fn a_store_is_made_written_and_read_by_url() {
         let rebuilt = rows(&annals(&url, arguments, ""));
         assert_eq!(rebuilt.len(), 1, "{rebuilt:?}");
         assert_eq!(rebuilt[0]["persistence_id"], "a|1");
-        assert_eq!(rebuilt[0]["rows"], 1);
+        assert_eq!(rebuilt[0]["rows"], 2);
         assert_eq!((&rebuilt[0]["written"], &rebuilt[0]["removed"]), (&0.into(), &0.into()));
         assert_eq!(rebuilt[0]["dry_run"], !arguments.contains(&"--yes"));
     }
