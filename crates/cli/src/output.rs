@@ -18,6 +18,11 @@ pub(crate) struct Row {
     pub(crate) cells: Vec<(&'static str, String)>,
 }
 
+/// The cell that says whether something was done, or only told.
+pub(crate) fn done(dry_run: bool) -> String {
+    if dry_run { "no (dry run)" } else { "yes" }.to_owned()
+}
+
 /// Writes to stdout.
 pub(crate) struct Output {
     stdout: BufWriter<Box<dyn Write + Send>>,

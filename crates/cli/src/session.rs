@@ -41,6 +41,13 @@ impl Session {
         self.global.yes
     }
 
+    /// The same, for the tools of a store on Cassandra.
+    #[cfg(feature = "cassandra")]
+    pub(crate) fn execution(&self) -> annals::cassandra::Execution {
+        use annals::cassandra::Execution;
+        if self.yes() { Execution::Apply } else { Execution::DryRun }
+    }
+
     /// Runs `work` on the store, opened for writing, and closes it.
     pub(crate) async fn writing(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
         let store = match &self.stores {
@@ -63,6 +70,12 @@ impl Session {
             },
         };
         finish(store, work).await
+    }
+
+    /// Runs `work` on the store, opened for writing if what it does is to be done, and else for reading only;
+    /// and closes it.
+    pub(crate) async fn applying(&self, work: impl AsyncFnOnce(Store) -> Outcome) -> Outcome {
+        if self.yes() { self.writing(work).await } else { self.reading(work).await }
     }
 
     /// Runs `work` on the stores at `from`, opened for reading only, and at `to`, opened for writing, and

@@ -10,7 +10,7 @@ use annals::{
 use serde_json::json;
 
 use crate::args::{Cleanup, CleanupMode};
-use crate::output::{Output, Row};
+use crate::output::{Output, Row, done};
 use crate::record::object;
 use crate::report::{Outcome, Report};
 use crate::session::Session;
@@ -54,10 +54,7 @@ pub(crate) async fn run(
         }
         Ok(())
     };
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 impl CleanupMode {
@@ -163,7 +160,7 @@ impl Plan {
                 ("EVENTS", self.events.to_string()),
                 ("SNAPSHOTS", self.deleted.to_string()),
                 ("KEPT", self.kept.to_string()),
-                ("DONE", if dry_run { "no (dry run)" } else { "yes" }.to_owned()),
+                ("DONE", done(dry_run)),
             ],
         }
     }

@@ -9,7 +9,7 @@ use futures_util::StreamExt;
 
 use super::stream;
 use crate::args::{Events, EventsList, Follow};
-use crate::output::{Output, Row};
+use crate::output::{Output, Row, done};
 use crate::record::{self, object};
 use crate::report::{Outcome, Report};
 use crate::session::Session;
@@ -132,15 +132,12 @@ async fn delete(
                 ("PERSISTENCE ID", id.to_string()),
                 ("TO", to.to_string()),
                 ("EVENTS", events.to_string()),
-                ("DONE", if session.yes() { "yes" } else { "no (dry run)" }.to_owned()),
+                ("DONE", done(!session.yes())),
             ],
         })?;
         Ok(())
     };
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 fn slices(text: &str) -> Result<SliceRange> {

@@ -39,10 +39,7 @@ pub(crate) async fn rebuild(
     report: &mut Report,
 ) -> Outcome {
     let work = async |store: Store| missing(&store, session, output, report).await;
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 #[cfg_attr(not(feature = "cassandra"), allow(unused_variables))]
@@ -54,10 +51,8 @@ async fn missing(
 ) -> Outcome {
     #[cfg(feature = "cassandra")]
     if let Some(tables) = store.cassandra() {
-        use annals::cassandra::Execution;
         let dry_run = !session.yes();
-        let execution = if dry_run { Execution::DryRun } else { Execution::Apply };
-        let mut rebuild = tables.rebuild_ids(execution);
+        let mut rebuild = tables.rebuild_ids(session.execution());
         let bar = report.progress("partitions", None);
         while let Some(page) = rebuild.next().await? {
             bar.inc(page.looked_at);
@@ -68,7 +63,7 @@ async fn missing(
                     })),
                     cells: vec![
                         ("PERSISTENCE ID", id.to_string()),
-                        ("LISTED", if dry_run { "no (dry run)" } else { "yes" }.to_owned()),
+                        ("LISTED", crate::output::done(dry_run)),
                     ],
                 })?;
             }

@@ -3,7 +3,7 @@
 use annals::{Offset, OffsetRevision, Scope, Store};
 
 use crate::args::OffsetsSet;
-use crate::output::{Output, Row};
+use crate::output::{Output, Row, done};
 use crate::record::object;
 use crate::report::{Outcome, Report};
 use crate::session::Session;
@@ -67,13 +67,10 @@ pub(crate) async fn set(
                 ("NAME", name.clone()),
                 ("BEFORE", before.unwrap_or_else(|| "-".to_owned())),
                 ("OFFSET", offset.to_string()),
-                ("DONE", if session.yes() { "yes" } else { "no (dry run)" }.to_owned()),
+                ("DONE", done(!session.yes())),
             ],
         })?;
         Ok(())
     };
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }

@@ -53,10 +53,7 @@ pub(crate) async fn run(
                 (None, None) => SnapshotCriteria::ALL,
             };
             let work = async |store| delete(&id, &criteria, session, &store, output, report).await;
-            match session.yes() {
-                true => session.writing(work).await,
-                false => session.reading(work).await,
-            }
+            session.applying(work).await
         }
     }
 }

@@ -14,10 +14,7 @@ pub(super) async fn run(
     report: &mut Report,
 ) -> Outcome {
     let work = async |store: Store| of(&store, ids, days, session, output, report).await;
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 #[cfg_attr(not(feature = "cassandra"), allow(unused_variables))]
@@ -53,7 +50,7 @@ mod cassandra {
     use futures_util::StreamExt;
     use serde_json::{Map, Value, json};
 
-    use crate::output::{Output, Row};
+    use crate::output::{Output, Row, done};
     use crate::record::object;
     use crate::report::{Outcome, Report, describe};
     use crate::session::Session;
@@ -76,8 +73,7 @@ mod cassandra {
             output: &'a mut Output,
             report: &'a mut Report,
         ) -> Self {
-            let execution = if session.yes() { Execution::Apply } else { Execution::DryRun };
-            Self { tables, execution, output, report, refused: None }
+            Self { tables, execution: session.execution(), output, report, refused: None }
         }
 
         pub(super) async fn run(
@@ -140,9 +136,8 @@ mod cassandra {
         ) -> Outcome {
             let dry_run = self.execution == Execution::DryRun;
             json.insert("dry_run".to_owned(), dry_run.into());
-            let done = if dry_run { "no (dry run)" } else { "yes" };
             let what = what.to_owned();
-            let cells = vec![("WHAT", what), ("OF", of), ("ROWS", rows), ("DONE", done.to_owned())];
+            let cells = vec![("WHAT", what), ("OF", of), ("ROWS", rows), ("DONE", done(dry_run))];
             self.output.row(Row { json, cells })?;
             Ok(self.output.flush()?)
         }

@@ -14,10 +14,7 @@ pub(super) async fn run(
     report: &mut Report,
 ) -> Outcome {
     let work = async |store: Store| of(&store, ids, days, session, output, report).await;
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 #[cfg_attr(not(feature = "dynamodb"), allow(unused_variables))]
@@ -48,7 +45,7 @@ mod dynamodb {
     use annals::{Clock, PersistenceId, Timestamp};
     use serde_json::json;
 
-    use crate::output::{Output, Row};
+    use crate::output::{Output, Row, done};
     use crate::record::object;
     use crate::report::{Outcome, Report};
     use crate::session::Session;
@@ -85,7 +82,7 @@ mod dynamodb {
                     ("PERSISTENCE ID", id.to_string()),
                     ("TOMBSTONES", tombstones.to_string()),
                     ("INTENTS", intents.to_string()),
-                    ("DONE", if dry_run { "no (dry run)" } else { "yes" }.to_owned()),
+                    ("DONE", done(dry_run)),
                 ],
             })?;
         }

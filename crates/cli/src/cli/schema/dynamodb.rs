@@ -5,7 +5,7 @@ use annals::dynamodb::{Billing, DynamoDb, IdIndex, SchemaOptions, TableInfo};
 use serde_json::json;
 
 use crate::args::{Schema, SchemaCreate};
-use crate::output::{Output, Row};
+use crate::output::{Output, Row, done};
 use crate::record::object;
 use crate::report::{Outcome, Report};
 use crate::session::Session;
@@ -105,7 +105,7 @@ async fn create(
             })),
             cells: vec![
                 ("TABLE", statement.table),
-                ("DONE", if session.yes() { "yes" } else { "no (dry run)" }.to_owned()),
+                ("DONE", done(!session.yes())),
                 ("STATEMENT", statement.text),
             ],
         })?;

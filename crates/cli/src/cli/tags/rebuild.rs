@@ -15,10 +15,7 @@ pub(super) async fn run(
     report: &mut Report,
 ) -> Outcome {
     let work = async |store: Store| of(&store, args, session, output, report).await;
-    match session.yes() {
-        true => session.writing(work).await,
-        false => session.reading(work).await,
-    }
+    session.applying(work).await
 }
 
 #[cfg_attr(not(feature = "cassandra"), allow(unused_variables))]
@@ -41,7 +38,7 @@ async fn of(
 mod cassandra {
     use std::collections::HashMap;
 
-    use annals::cassandra::{CassandraStore, Execution, RebuiltTags, TagRebuild};
+    use annals::cassandra::{CassandraStore, RebuiltTags, TagRebuild};
     use annals::query::{Extent, Query};
     use annals::{Error, ErrorKind, Offset, PersistenceId, Result, Store};
     use futures_util::StreamExt;
@@ -49,7 +46,7 @@ mod cassandra {
     use serde_json::json;
 
     use crate::args::TagsRebuild;
-    use crate::output::{Output, Row};
+    use crate::output::{Output, Row, done};
     use crate::record::object;
     use crate::report::{Outcome, Report, describe};
     use crate::session::Session;
@@ -66,9 +63,8 @@ mod cassandra {
             args.ids.into_iter().map(PersistenceId::new).collect::<Result<_>>()?;
         let after = args.after.map(|after| after.parse::<Offset>()).transpose()?;
         let dry_run = !session.yes();
-        let execution = if dry_run { Execution::DryRun } else { Execution::Apply };
         let (entities, offsets) = (report.progress("entities", None), HashMap::new());
-        let rebuild = tables.rebuild_tags(execution);
+        let rebuild = tables.rebuild_tags(session.execution());
         let mut run = Run { rebuild, offsets, entities, dry_run, refused: None };
         for id in ids {
             run.entity(&id, None, output, report).await?;
@@ -156,7 +152,7 @@ mod cassandra {
                 ("WRITTEN", tags.written.to_string()),
                 ("REMOVED", tags.removed.to_string()),
                 ("PROGRESS", tags.progress.to_string()),
-                ("DONE", if dry_run { "no (dry run)" } else { "yes" }.to_owned()),
+                ("DONE", done(dry_run)),
             ],
         }
     }
