@@ -8,15 +8,16 @@ use crate::error;
 use crate::pages::column;
 
 impl Connection {
-    /// The number, and when it was written, in microseconds since 1970.
-    async fn recorded_deleted_to(&self, id: &PersistenceId) -> Result<(SeqNr, Option<i64>)> {
+    /// The column, and when it was written, in microseconds since 1970; neither without a row.
+    pub(crate) async fn recorded_deleted_to(
+        &self,
+        id: &PersistenceId,
+    ) -> Result<(Option<i64>, Option<i64>)> {
         let what = || format!("reading how far {id} is deleted");
-        let statement = &self.statements.entities.select_deleted_time;
+        let statement = &self.statements.entities.select_deleted_to;
         let rows = self.read(statement, (id.as_str(),), what).await?;
         let row = rows.maybe_first_row::<(Option<i64>, Option<i64>)>();
-        let (number, written) =
-            row.map_err(|error| error::of_rows(what(), error))?.unwrap_or_default();
-        Ok((seq_nr(number.unwrap_or_default()), written))
+        Ok(row.map_err(|error| error::of_rows(what(), error))?.unwrap_or_default())
     }
 
     /// Records that `id` is deleted up to `to`, unless it is further.
@@ -30,7 +31,7 @@ impl Connection {
         what: impl Fn() -> String,
     ) -> Result<()> {
         let (recorded, written) = self.recorded_deleted_to(id).await?;
-        if recorded >= to {
+        if recorded.map_or(SeqNr::ZERO, seq_nr) >= to {
             return Ok(());
         }
         let statements = &self.statements.entities;

@@ -144,12 +144,7 @@ impl Inner {
         if !self.settings.journal.support_deletes {
             return Ok(None);
         }
-        let what = || format!("reading how far {id} is deleted");
-        let statement = &self.connection.statements.entities.select_deleted_to;
-        let rows = self.connection.read(statement, (id.as_str(),), what).await?;
-        let row = rows.maybe_first_row::<(Option<i64>,)>();
-        let row = row.map_err(|error| error::of_rows(what(), error))?;
-        Ok(row.and_then(|row| row.0))
+        Ok(self.connection.recorded_deleted_to(id).await?.0)
     }
 }
 

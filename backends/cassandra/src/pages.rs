@@ -61,28 +61,19 @@ impl Pages {
         let ahead = wanted.get().saturating_sub(range.from.previous().get());
         // One more tells that they are all.
         let first = usize::try_from(ahead.saturating_add(1)).unwrap_or(FIRST_UP).min(FIRST_UP);
-        Self::new(id, partition, range, Way::Up, ahead, first)
+        let (from, asked) = (Some(PagingState::start()), JoinSet::new());
+        Self { id, partition, range, way: Way::Up, ahead, page_rows: first, from, asked }
     }
 
+    /// The pages of `range`, downwards; none is asked for ahead.
     pub(crate) fn down(
         id: PersistenceId,
         partition: Partition,
         range: SeqRange,
         asked: Asked,
     ) -> Self {
-        Self::new(id, partition, range, Way::Down(asked), 0, FIRST_DOWN)
-    }
-
-    fn new(
-        id: PersistenceId,
-        partition: Partition,
-        range: SeqRange,
-        way: Way,
-        ahead: u64,
-        page_rows: usize,
-    ) -> Self {
-        let (from, asked) = (Some(PagingState::start()), JoinSet::new());
-        Self { id, partition, range, way, ahead, page_rows, from, asked }
+        let up = Self::up(id, partition, range, SeqNr::ZERO);
+        Self { way: Way::Down(asked), page_rows: FIRST_DOWN, ..up }
     }
 
     pub(crate) fn partition(&self) -> Partition {

@@ -173,10 +173,9 @@ impl HeadStatements {
 /// Of the tables with a row for each entity.
 #[derive(Debug)]
 pub(crate) struct EntityStatements {
-    /// J5
+    /// J5, with when it was written
     pub(crate) select_deleted_to: Statement,
     /// J6
-    pub(crate) select_deleted_time: Statement,
     pub(crate) insert_deleted_to: Statement,
     pub(crate) insert_deleted_to_as_of: Statement,
     pub(crate) raise_deleted_to: Statement,
@@ -200,10 +199,6 @@ impl EntityStatements {
         let from = format!("{all} WHERE token(persistence_id) >= token(?)");
         Self {
             select_deleted_to: Statement::new(
-                Read,
-                format!("SELECT deleted_to FROM {metadata} WHERE persistence_id = ?"),
-            ),
-            select_deleted_time: Statement::new(
                 Read,
                 format!(
                     "SELECT deleted_to, WRITETIME(deleted_to) FROM {metadata} WHERE persistence_id = ?"

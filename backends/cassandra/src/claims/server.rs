@@ -147,12 +147,8 @@ impl Server {
         if !self.settings.journal.support_deletes {
             return Ok(row.deleted_to);
         }
-        let what = || format!("reading how far {id} is deleted");
-        let statement = &self.connection.statements.entities.select_deleted_to;
-        let found = self.connection.read(statement, (id.as_str(),), what).await?;
-        let found = found.maybe_first_row::<(Option<i64>,)>();
-        let found = found.map_err(|error| error::of_rows(what(), error))?;
-        Ok(row.deleted_to.max(seq_nr(found.and_then(|row| row.0).unwrap_or_default())))
+        let (recorded, _) = self.connection.recorded_deleted_to(id).await?;
+        Ok(row.deleted_to.max(recorded.map_or(SeqNr::ZERO, seq_nr)))
     }
 
     /// Whether a conditional write happened. One that was refused before it was sent is not known to have

@@ -14,10 +14,8 @@ use tokio::time::Instant;
 
 use super::counters::{Epoch, Progress};
 use crate::end::Look;
-use crate::pages::column;
 use crate::store::Inner;
 use crate::timeuuid::TimeUuid;
-use crate::value::Value;
 
 /// How often progress is written; what came meanwhile for the same tag and entity is one row.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
@@ -150,19 +148,7 @@ impl Inner {
         let writes: Vec<_> = progress
             .iter()
             .map(|((id, tag), (progress, as_of))| async move {
-                let what = || format!("writing the progress of tag {tag} of {id}");
-                let Some(timestamp) = progress.timestamp else { return Ok(()) };
-                let values = vec![
-                    Value::Text(id.as_str()),
-                    Value::Text(tag.as_str()),
-                    Value::BigInt(column(progress.seq_nr)),
-                    Value::BigInt(progress.counter),
-                    Value::TimeUuid(timestamp),
-                    Value::BigInt(as_of.0),
-                ];
-                self.connection
-                    .write(&self.connection.statements.tags.insert_progress, values, what)
-                    .await
+                self.note_progress(id, tag, *progress, as_of.0).await
             })
             .collect();
         let written: Result<()> =
@@ -196,13 +182,7 @@ impl Inner {
         let scanned = std::mem::take(&mut self.backlog.pending.lock().scanned);
         let writes: Vec<_> = scanned
             .iter()
-            .map(|(id, (to, as_of))| async move {
-                let what = || format!("writing up to where the tags of {id} are written");
-                let values = (id.as_str(), column(*to), as_of.0);
-                self.connection
-                    .write(&self.connection.statements.tags.insert_scanning, values, what)
-                    .await
-            })
+            .map(|(id, (to, as_of))| async move { self.note_scanned(id, *to, as_of.0).await })
             .collect();
         let written: Result<()> =
             stream::iter(writes).buffer_unordered(WRITES_AT_A_TIME).try_collect().await;

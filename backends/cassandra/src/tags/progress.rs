@@ -1,4 +1,4 @@
-//! `tag_write_progress` and `tag_scanning` with the times at which they were written, for who mends them.
+//! `tag_write_progress` and `tag_scanning`, and the times as of which they are written.
 
 use std::collections::HashMap;
 
@@ -57,31 +57,31 @@ impl Inner {
             let written = written.unwrap_or_default();
             stored.tags.insert(tag, Note { progress, written });
         }
-        let what = || format!("reading up to where the tags of {id} are written");
-        let read = self.connection.read(&statements.select_scanning_written, (id.as_str(),), what);
-        let row = read.await?.maybe_first_row::<(Option<i64>, Option<i64>)>();
-        if let Some((number, written)) = row.map_err(|error| error::of_rows(what(), error))? {
-            stored.scanned = number.map(seq_nr);
-            stored.scanned_written = written.unwrap_or_default();
-        }
+        (stored.scanned, stored.scanned_written) = self.stored_scanning(id).await?;
         Ok(stored)
     }
 
-    /// Notes the progress of a tag, or that there is none, as of `at`.
+    /// Up to where the progress is stored, and when that was written, in microseconds since 1970.
+    pub(super) async fn stored_scanning(&self, id: &PersistenceId) -> Result<(Option<SeqNr>, i64)> {
+        let what = || format!("reading up to where the tags of {id} are written");
+        let statement = &self.connection.statements.tags.select_scanning;
+        let rows = self.connection.read(statement, (id.as_str(),), what).await?;
+        let row = rows.maybe_first_row::<(Option<i64>, Option<i64>)>();
+        let row = row.map_err(|error| error::of_rows(what(), error))?;
+        let (number, written) = row.unwrap_or_default();
+        Ok((number.map(seq_nr), written.unwrap_or_default()))
+    }
+
+    /// Notes the progress of a tag as of `at`: nothing where its timeuuid is not known.
     pub(super) async fn note_progress(
         &self,
         id: &PersistenceId,
         tag: &Tag,
-        progress: Option<Progress>,
+        progress: Progress,
         at: i64,
     ) -> Result<()> {
-        let what = || format!("noting the progress of tag {tag} of {id}");
-        let statements = &self.connection.statements.tag_rebuild;
-        let noted = progress.and_then(|progress| Some((progress, progress.timestamp?)));
-        let Some((progress, timestamp)) = noted else {
-            let values = (at, id.as_str(), tag.as_str());
-            return self.connection.write(&statements.delete_progress_at, values, what).await;
-        };
+        let Some(timestamp) = progress.timestamp else { return Ok(()) };
+        let what = || format!("writing the progress of tag {tag} of {id}");
         let values = vec![
             Value::Text(id.as_str()),
             Value::Text(tag.as_str()),
@@ -90,27 +90,33 @@ impl Inner {
             Value::TimeUuid(timestamp),
             Value::BigInt(at),
         ];
-        self.connection.write(&statements.insert_progress_at, values, what).await
+        self.connection.write(&self.connection.statements.tags.insert_progress, values, what).await
     }
 
-    /// Notes up to where the progress is stored, or that nothing is, as of `at`.
-    pub(super) async fn note_scanned(
+    /// Notes that a tag has no progress, as of `at`.
+    pub(super) async fn forget_progress(
         &self,
         id: &PersistenceId,
-        to: Option<SeqNr>,
+        tag: &Tag,
         at: i64,
     ) -> Result<()> {
-        let what = || format!("noting up to where the tags of {id} are written");
-        let statements = &self.connection.statements.tag_rebuild;
-        match to {
-            Some(to) => {
-                let values = (id.as_str(), column(to), at);
-                self.connection.write(&statements.insert_scanning_at, values, what).await
-            }
-            None => {
-                let values = (at, id.as_str());
-                self.connection.write(&statements.delete_scanning_at, values, what).await
-            }
-        }
+        let what = || format!("removing the progress of tag {tag} of {id}");
+        let values = (at, id.as_str(), tag.as_str());
+        let statement = &self.connection.statements.tag_rebuild.delete_progress_at;
+        self.connection.write(statement, values, what).await
+    }
+
+    /// Notes up to where the progress is stored, as of `at`.
+    pub(super) async fn note_scanned(&self, id: &PersistenceId, to: SeqNr, at: i64) -> Result<()> {
+        let what = || format!("writing up to where the tags of {id} are written");
+        let values = (id.as_str(), column(to), at);
+        self.connection.write(&self.connection.statements.tags.insert_scanning, values, what).await
+    }
+
+    /// Notes that no progress is stored, as of `at`.
+    pub(super) async fn forget_scanned(&self, id: &PersistenceId, at: i64) -> Result<()> {
+        let what = || format!("removing up to where the tags of {id} are written");
+        let statement = &self.connection.statements.tag_rebuild.delete_scanning_at;
+        self.connection.write(statement, (at, id.as_str()), what).await
     }
 }

@@ -335,11 +335,17 @@ impl<'a> Run<'a> {
         }
         let changed = !notes.is_empty() || scanning_differs;
         for (tag, progress) in notes {
-            self.inner.note_progress(id, tag, progress, at).await?;
+            match progress {
+                Some(progress) => self.inner.note_progress(id, tag, progress, at).await?,
+                None => self.inner.forget_progress(id, tag, at).await?,
+            }
         }
         if changed {
             // Also where it stays: it tells the next ones as of when to write.
-            self.inner.note_scanned(id, scanned, at).await?;
+            match scanned {
+                Some(to) => self.inner.note_scanned(id, to, at).await?,
+                None => self.inner.forget_scanned(id, at).await?,
+            }
         }
         self.check_undisturbed().await?;
         *state = TagState {

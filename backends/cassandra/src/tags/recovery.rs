@@ -48,9 +48,9 @@ impl Inner {
         }
         let deleted_to = self.stored_deleted_to(id).await?.map_or(SeqNr::ZERO, seq_nr);
         // The scanned event itself once more: its progress may be what was lost.
-        let (scanned, epoch) = self.stored_scanning(id).await?;
-        state.epoch = state.epoch.max(epoch);
-        let from = scanned.max(SeqNr::FIRST);
+        let (scanned, written) = self.stored_scanning(id).await?;
+        state.epoch = state.epoch.max(Epoch(written));
+        let from = scanned.unwrap_or(SeqNr::FIRST).max(SeqNr::FIRST);
         let bounds = Bounds { deleted_to, highest: to };
         let mut reader = EntityReader::new(self, id, SeqRange::new(from, to), bounds);
         while let Some(rows) = reader.next(self).await? {
@@ -85,15 +85,5 @@ impl Inner {
             }
         }
         Ok((counters, epoch))
-    }
-
-    async fn stored_scanning(&self, id: &PersistenceId) -> Result<(SeqNr, Epoch)> {
-        let what = || format!("reading up to where the tags of {id} are written");
-        let statement = &self.connection.statements.tags.select_scanning;
-        let rows = self.connection.read(statement, (id.as_str(),), what).await?;
-        let row = rows.maybe_first_row::<(Option<i64>, Option<i64>)>();
-        let row = row.map_err(|error| error::of_rows(what(), error))?;
-        let (scanned, written) = row.unwrap_or_default();
-        Ok((scanned.map_or(SeqNr::ZERO, seq_nr), Epoch(written.unwrap_or_default())))
     }
 }

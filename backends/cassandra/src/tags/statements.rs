@@ -1,7 +1,7 @@
 //! The statements of a rebuild.
 
 use crate::profiles::Profile;
-use crate::statements::{Statement, insert};
+use crate::statements::Statement;
 
 /// What a rebuild asks of the tables of tags, and writes into them.
 #[derive(Debug)]
@@ -12,12 +12,10 @@ pub(crate) struct RebuildStatements {
     pub(super) scan_views: Statement,
     /// T9
     pub(super) delete_view: Statement,
-    /// Progress and scanning, with the times at which they were written; and as of a time of the caller's.
+    /// All of the progress, and when it was written.
     pub(super) select_progress_written: Statement,
-    pub(super) insert_progress_at: Statement,
+    /// As of a time of the caller's.
     pub(super) delete_progress_at: Statement,
-    pub(super) select_scanning_written: Statement,
-    pub(super) insert_scanning_at: Statement,
     pub(super) delete_scanning_at: Statement,
 }
 
@@ -25,7 +23,6 @@ impl RebuildStatements {
     pub(crate) fn new(tag_views: &str, progress: &str, scanning: &str) -> Self {
         use Profile::{Read, Write};
         let bucket = "tag_name = ? AND timebucket = ?";
-        let progress_columns = "persistence_id, tag, sequence_nr, tag_pid_sequence_nr, offset";
         Self {
             select_views_at: Statement::new(
                 Read,
@@ -55,21 +52,12 @@ impl RebuildStatements {
                      WRITETIME(tag_pid_sequence_nr) FROM {progress} WHERE persistence_id = ?"
                 ),
             ),
-            insert_progress_at: insert(Write, progress, &[progress_columns]).at_time(),
             delete_progress_at: Statement::new(
                 Write,
                 format!(
                     "DELETE FROM {progress} USING TIMESTAMP ? WHERE persistence_id = ? AND tag = ?"
                 ),
             ),
-            select_scanning_written: Statement::new(
-                Read,
-                format!(
-                    "SELECT sequence_nr, WRITETIME(sequence_nr) FROM {scanning} \
-                     WHERE persistence_id = ?"
-                ),
-            ),
-            insert_scanning_at: insert(Write, scanning, &["persistence_id, sequence_nr"]).at_time(),
             delete_scanning_at: Statement::new(
                 Write,
                 format!("DELETE FROM {scanning} USING TIMESTAMP ? WHERE persistence_id = ?"),
